@@ -1,0 +1,83 @@
+import tseslint from "typescript-eslint";
+
+/**
+ * Who may import whom (design §3). A folder may always import itself and agent/runtime.
+ * `sides` are the client modules of the processes next door: typed calls, no logic.
+ */
+const hsmClient = "agent/hsm/client.ts";
+const bridgeClient = "firmware-bridge/client.ts";
+const table = {
+  "agent/runtime": [],
+  "agent/protocol": [],
+  "agent/sharding": [],
+  "agent/store": [],
+  "agent/rules": ["agent/sharding", "agent/protocol"],
+  "agent/mqtt": ["agent/protocol"],
+  "agent/hsm": ["agent/sharding", "agent/protocol"],
+  "agent/enclave": ["agent/sharding", "agent/protocol"],
+  "agent/client": ["agent/mqtt", "agent/protocol"],
+  "agent/box": ["agent/rules", hsmClient, bridgeClient, "agent/mqtt", "agent/store", "agent/sharding", "agent/protocol"],
+  "agent/coordinator": ["agent/rules", hsmClient, "agent/enclave/client.ts", "agent/mqtt", "agent/store", "agent/sharding", "agent/protocol"],
+  "provisioning": ["agent/client", "agent/rules", hsmClient, bridgeClient, "agent/protocol"],
+  "firmware-bridge": [],
+  // The sensor's driver and its emulator are written from the same facts and check each other: no shared code.
+  "firmware-bridge/biometrics": ["firmware-bridge/serial"],
+  "firmware-bridge/serial": [],
+  "firmware-bridge/emulators": [],
+};
+const folders = Object.keys(table);
+
+/** Forbids, for the files of `folder`, every other folder that its row does not name. */
+function importRule(folder, allowed) {
+  const forbidden = folders.filter((other) => other !== folder && other !== "agent/runtime"
+    && !other.startsWith(`${folder}/`) && !folder.startsWith(`${other}/`) && !allowed.includes(other));
+  const patterns = forbidden.map((other) => {
+    const opened = allowed.filter((entry) => entry.startsWith(`${other}/`)).map((entry) => entry.slice(other.length + 1));
+    const except = opened.length === 0 ? "" : `(?!(?:${opened.join("|").replaceAll(".", "\\.")})$)`;
+    const name = other.startsWith("agent/") && folder.startsWith("agent/") ? other.slice("agent/".length) : other;
+    return { regex: `^(?:\\.\\./)+(?:.*/)?${name}/${except}`, message: `${folder} may not import ${other} (design §3)` };
+  });
+  if (folder === "firmware-bridge/biometrics" || folder === "firmware-bridge/serial") {
+    patterns.push({ regex: "emulators/", message: "the driver never imports its emulator" });
+  }
+  if (folder === "firmware-bridge/emulators") {
+    patterns.push({ regex: "(?:biometrics|serial|panel)/", message: "the emulator shares no code with the driver it checks" });
+  }
+  return { files: [`${folder}/**/*.ts`], rules: { "no-restricted-imports": ["error", { patterns }] } };
+}
+
+const injected = "is injected here (design §3): take it from the Clock, Random or transport you were given";
+
+export default tseslint.config(
+  { ignores: ["dist/", "node_modules/", ".cache/", ".tap/"] },
+  {
+    files: ["**/*.ts"],
+    extends: [tseslint.configs.strictTypeChecked],
+    languageOptions: { parserOptions: { project: "./tsconfig.test.json", tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      "@typescript-eslint/no-floating-promises": "error",
+      "@typescript-eslint/no-misused-promises": "error",
+      "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true, allowBoolean: true }],
+      "@typescript-eslint/switch-exhaustiveness-check": "error",
+      "@typescript-eslint/consistent-type-imports": "error",
+      "no-restricted-globals": ["error", { name: "name" }, { name: "event" }],
+      "no-warning-comments": ["error", { terms: ["todo", "fixme", "xxx"] }],
+    },
+  },
+  ...folders.map((folder) => importRule(folder, table[folder])),
+  {
+    files: ["agent/rules/**/*.ts", "agent/box/**/*.ts", "agent/coordinator/**/*.ts"],
+    ignores: ["agent/box/main.ts", "agent/coordinator/main.ts"],
+    rules: {
+      "no-restricted-globals": ["error", ...["Date", "performance", "setTimeout", "setInterval", "setImmediate", "crypto"].map((name) => ({ name, message: `${name} ${injected}` }))],
+      "no-restricted-properties": ["error", { object: "Math", property: "random", message: `Math.random ${injected}` }],
+    },
+  },
+  {
+    files: ["test/**/*.ts"],
+    rules: {
+      "@typescript-eslint/no-non-null-assertion": "off",
+      "@typescript-eslint/no-confusing-void-expression": "off",
+    },
+  },
+);
