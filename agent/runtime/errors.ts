@@ -42,11 +42,12 @@ export function toWire(error: unknown): WireError {
   if (!(error instanceof ShardkeepError)) {
     return { code: "INTERNAL", message: "an unexpected error; the log of that process has it" };
   }
+  const known = error as ShardkeepError;
   return {
-    code: error.code,
-    message: error.message,
-    ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
-    ...(error.retryable ? { retryable: true } : {}),
+    code: known.code,
+    message: known.message,
+    ...(known.remedy === undefined ? {} : { remedy: known.remedy }),
+    ...(known.retryable ? { retryable: true } : {}),
   };
 }
 
