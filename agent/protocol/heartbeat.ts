@@ -1,0 +1,45 @@
+import { z } from "zod";
+import { counter, hash, id, label, random128 } from "./primitives.ts";
+import { siteRecord, siteRecordRef } from "./site-record.ts";
+
+/** One shard a box holds. */
+export const holding = z.strictObject({
+  key: label, epoch: counter, attempt: counter, record: hash,
+  state: z.enum(["old", "current", "next"]),
+});
+export type Holding = z.infer<typeof holding>;
+
+/** A box's signed sign of life (design §11). Claims may grow: unknown fields are let through. */
+export const boxHeartbeat = z.looseObject({
+  counter,
+  nonce: random128,
+  siteRecord: siteRecordRef.nullable(),
+  hsm: z.looseObject({ ok: z.boolean(), backing: z.enum(["software", "hardware"]), detail: z.string().max(200).optional() }),
+  sensor: z.looseObject({ state: z.string().max(32), emulated: z.boolean() }),
+  /** SHA-256 over all holdings; the list itself comes when it changed. */
+  inventory: hash,
+  holdings: z.array(holding).max(1000).optional(),
+  /** The next shard in turn was opened and its digest checked: a heartbeat that only pings is a lie. */
+  verified: z.strictObject({ key: label, ok: z.boolean() }).nullable(),
+  uptimeS: z.int().min(0),
+  /** Resident memory of the agent, MiB. */
+  memoryMiB: z.int().min(0).optional(),
+  version: z.string().max(32),
+});
+export type BoxHeartbeat = z.infer<typeof boxHeartbeat>;
+
+export const coordinatorHeartbeat = z.looseObject({
+  counter,
+  nonce: random128,
+  siteRecord: siteRecordRef,
+});
+export type CoordinatorHeartbeat = z.infer<typeof coordinatorHeartbeat>;
+
+/** The events that are published, and to whom: their name in the envelope is `event/<name>`. */
+export const events = {
+  heartbeat: boxHeartbeat,
+  coordinator: coordinatorHeartbeat,
+  record: z.strictObject({ record: siteRecord }),
+  state: z.looseObject({ state: z.enum(["ready", "lost", "stopped"]) }),
+  event: z.looseObject({ what: z.string().max(64), box: id.optional() }),
+} as const;

@@ -1,0 +1,115 @@
+import { z } from "zod";
+import { evidence, enrolled } from "./evidence.ts";
+import { activated, certifiedRecord, check, deal, join, keyRecord, plan, prepared, sealed } from "./key-record.ts";
+import { base64url, counter, hash, id, label, publicKey, random128, sealedUpTo } from "./primitives.ts";
+import { enclaveKeys, requestFields, use } from "./request.ts";
+import { rule, sitePolicy, siteRecord, siteRecordRef } from "./site-record.ts";
+
+/**
+ * The requests that cross the wire, each with its answer; `part` is what may come before the answer.
+ * The name in the envelope is `request/<name>`, the answer `response/<name>`.
+ */
+export interface RequestSchema {
+  readonly request: z.ZodType;
+  readonly response: z.ZodType;
+  readonly part?: z.ZodType;
+  /** False only where nothing can be fresh yet: the first word between two parties. */
+  readonly fresh?: false;
+}
+export type RequestTable = Readonly<Record<string, RequestSchema>>;
+
+const nothing = z.strictObject({});
+/** Largest payload or result of one operation, bytes; files go by envelope encryption. */
+export const mostPayload = 64 * 1024;
+
+/** Coordinator → box. */
+export const boxRequests = {
+  prompt: {
+    request: z.strictObject({ fields: requestFields }),
+    part: z.discriminatedUnion("state", [
+      z.strictObject({ state: z.literal("queued") }),
+      z.strictObject({ state: z.literal("shown"), display: z.enum(["none", "console", "lcd"]) }),
+      z.strictObject({ state: z.literal("refused"), reason: z.enum(["unknown-finger", "template-changed", "poor-image", "person-counted"]) }),
+    ]),
+    response: z.strictObject({ evidence }),
+  },
+  "prompt-cancel": { request: z.strictObject({ digest: hash }), response: nothing },
+  challenge: {
+    request: z.strictObject({ fields: requestFields, evidence: z.array(evidence).max(16), nonce: random128 }),
+    response: z.strictObject({ mac: base64url(32) }),
+  },
+  release: { request: z.strictObject({ digest: hash }), response: z.strictObject({ shard: sealedUpTo(32) }) },
+  "birth-join": { request: z.strictObject({ plan }), response: z.strictObject({ join }) },
+  "birth-deal": {
+    request: z.strictObject({ fields: requestFields, evidence: z.array(evidence).max(16), plan, joins: z.array(join).max(255), deal }),
+    response: z.strictObject({ sealed }),
+  },
+  "birth-check": { request: z.strictObject({ transcript: hash, sealed: z.array(sealed).max(255) }), response: z.strictObject({ check }) },
+  "birth-prepare": { request: z.strictObject({ transcript: hash, checks: z.array(check).max(255) }), response: z.strictObject({ prepared }) },
+  activate: { request: certifiedRecord, response: z.strictObject({ activated }) },
+  enrol: {
+    request: z.strictObject({ person: id, finger: label }),
+    part: z.strictObject({ step: z.enum(["touch", "lift", "captured"]), n: z.int().min(0), of: z.int().min(0) }),
+    response: z.strictObject({ enrolled, sensor: z.enum(["device", "emulated"]) }),
+  },
+  unenrol: { request: z.strictObject({ person: id, finger: label }), response: nothing },
+} as const satisfies RequestTable;
+
+/** How an operation goes on, as its requester sees it. */
+export const usePart = z.discriminatedUnion("state", [
+  z.strictObject({ state: z.literal("accepted"), fields: requestFields, rule }),
+  z.strictObject({ state: z.literal("waiting"), have: z.array(z.strictObject({ box: id, person: id })), still: z.string().max(400) }),
+  z.strictObject({ state: z.literal("refused-finger"), box: id, reason: z.string().max(64) }),
+  z.strictObject({ state: z.literal("challenged"), holders: z.array(id) }),
+  z.strictObject({ state: z.literal("answered"), box: id }),
+  z.strictObject({ state: z.literal("released"), holders: z.array(id) }),
+  z.strictObject({ state: z.literal("birth"), step: z.enum(["dealt", "sealed", "checked", "prepared", "activated"]) }),
+]);
+export type UsePart = z.infer<typeof usePart>;
+
+/** The enclave's signed result: binds a sealed result to one request. */
+export const resultBody = z.strictObject({ digest: hash, result: hash });
+
+export const boxStatus = z.strictObject({
+  box: id, zone: label, state: z.enum(["ready", "suspect", "lost", "quarantined", "never-seen"]),
+  hsm: z.string(), sensor: z.string(), emulated: z.boolean(), holdings: z.int(), siteRecord: z.int(),
+});
+export const keyStatus = z.strictObject({
+  key: label, kind: z.string(), epoch: counter, threshold: z.int(), holders: z.array(id), live: z.int(), record: hash, imported: z.boolean(),
+});
+
+/** Client → coordinator. */
+export const clientRequests = {
+  hello: { request: z.strictObject({ nonce: random128 }), response: z.strictObject({ nonce: random128, fresh: random128, record: siteRecord }), fresh: false },
+  /** Announces an operation; its parts tell the progress, its answer is the sealed result. */
+  use: {
+    request: z.strictObject({ use }),
+    part: usePart,
+    response: z.strictObject({ enclave: enclaveKeys, digest: hash, result: sealedUpTo(mostPayload), sig: base64url(64) }),
+  },
+  payload: { request: z.strictObject({ request: random128, payload: sealedUpTo(mostPayload + 32) }), response: nothing },
+  cancel: { request: z.strictObject({ request: random128 }), response: nothing },
+  status: {
+    request: nothing,
+    response: z.strictObject({ site: id, coordinator: id, siteRecord: siteRecordRef, sealed: z.boolean(), boxes: z.array(boxStatus), keys: z.array(keyStatus), operations: z.int() }),
+  },
+  "key-show": { request: z.strictObject({ key: label }), response: certifiedRecord },
+  "box-approve": {
+    request: z.strictObject({ request: z.json() }),
+    response: z.strictObject({ answer: z.json() }),
+  },
+  "client-approve": {
+    request: z.strictObject({ id, key: publicKey, tlsKey: z.string().max(1000), person: id.optional(), admin: z.boolean() }),
+    response: z.strictObject({ certificate: z.string(), ca: z.string() }),
+  },
+  "site-apply": { request: z.strictObject({ policy: sitePolicy }), response: z.strictObject({ record: siteRecord }) },
+  "site-seal": { request: nothing, response: z.strictObject({ record: siteRecord }) },
+  "person-enrol": {
+    request: z.strictObject({ person: id, finger: label, box: id, roles: z.array(label).max(16).optional() }),
+    part: boxRequests.enrol.part,
+    response: z.strictObject({ record: siteRecord, sensor: z.enum(["device", "emulated"]) }),
+  },
+  "person-remove": { request: z.strictObject({ person: id }), response: z.strictObject({ record: siteRecord }) },
+} as const satisfies RequestTable;
+
+export { keyRecord };

@@ -1,0 +1,73 @@
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import { toBase64url } from "../runtime/encoding.ts";
+import { digest, type Value } from "./canonical.ts";
+import { counter, hash, id, label, publicKey, random128, resource } from "./primitives.ts";
+import { operation, siteRecordRef } from "./site-record.ts";
+import { statement } from "./statement.ts";
+
+/** How a new key shall be: read only with operation `create`. */
+export const keyParameters = z.strictObject({
+  kind: z.literal("aes-256"),
+  threshold: z.int().min(2).max(255),
+  holders: z.array(id).min(2).max(255),
+  /** The payload is a secret to keep: wrapped under the new key, it becomes part of the key's record. */
+  imported: z.boolean().default(false),
+});
+export type KeyParameters = z.infer<typeof keyParameters>;
+
+/** What a client wants, signed by its identity key (protocol.md §3). */
+export const useBody = z.strictObject({
+  request: random128,
+  reason: z.string().min(1).max(200),
+  key: label,
+  operation,
+  resource,
+  /** SHA-256 of {@link commitmentPrefix} ‖ salt (32) ‖ payload. */
+  commitment: hash,
+  /** HPKE recipient of the result. */
+  resultKey: publicKey,
+  create: keyParameters.optional(),
+});
+export type UseBody = z.infer<typeof useBody>;
+export const use = statement("use", useBody);
+export type Use = z.infer<typeof use>;
+
+export const enclaveKeys = z.strictObject({
+  /** HPKE recipient of payload and shards. */
+  seal: publicKey,
+  /** Signs deals and results. */
+  sign: publicKey,
+});
+export type EnclaveKeys = z.infer<typeof enclaveKeys>;
+
+/**
+ * Everything a request is bound to. Prompt, challenge and evidence check carry these fields, never a
+ * bare digest; everyone recomputes it (protocol.md §3).
+ */
+export const requestFields = z.strictObject({
+  use,
+  epoch: counter,
+  attempt: counter,
+  /** Hash of the key's record; of its PLAN where the key is being made. */
+  record: hash,
+  enclave: enclaveKeys,
+  coordinator: z.strictObject({ id, boot: random128 }),
+  siteRecord: siteRecordRef,
+  /** How long the request lives, in ms from when a party first sees it, on that party's monotonic clock. */
+  deadlineMs: z.int().min(1000).max(600_000),
+  /** One recent nonce a box, sorted by box. */
+  nonces: z.array(z.strictObject({ box: id, nonce: random128 })).min(1).max(255),
+});
+export type RequestFields = z.infer<typeof requestFields>;
+
+/** The request digest, 32 bytes as base64url. */
+export function requestDigest(fields: RequestFields): string {
+  return toBase64url(digest("request", fields.use.site, fields));
+}
+
+/** The four digits that requester, CLI and every display show for one digest. */
+export function requestCode(requestDigestText: string): string {
+  const number = createHash("sha256").update("shardkeep/v1/code").update(requestDigestText).digest().readUInt32BE(0);
+  return String(number % 10_000).padStart(4, "0");
+}
