@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { toBase64url } from "../runtime/encoding.ts";
-import { digest, type Value } from "./canonical.ts";
+import { digest } from "./canonical.ts";
 import { counter, hash, id, label, publicKey, random128, resource } from "./primitives.ts";
 import { operation, siteRecordRef } from "./site-record.ts";
 import { statement } from "./statement.ts";
