@@ -1,0 +1,51 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { realpathSync } from "node:fs";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { tally } from "./tally.mjs";
+
+/*
+ * node test/run.mjs [TEST FILE …]
+ *
+ * Lint and types side by side, then the tests; with files, just these tests. Its last line is always
+ * `N passed, N failed`, and it exits 0 only if something passed and nothing failed.
+ */
+const root = join(import.meta.dirname, "..");
+const files = process.argv.slice(2);
+
+function print(line) {
+  process.stdout.write(`${line}\n`);
+}
+
+function start(tool, args) {
+  const program = realpathSync(join(root, "node_modules/.bin", tool));
+  return spawn(process.execPath, [program, ...args], { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
+}
+
+/** Runs a tool that is silent when all is well; its output is shown if it is not. */
+async function clean(tool, ...args) {
+  const began = performance.now();
+  const child = start(tool, args);
+  const [output, [code]] = await Promise.all([text(child.stdout), once(child, "close")]);
+  print(`${code === 0 ? "ok    " : "FAILED"} ${[tool, ...args].join(" ")}  ${Math.round(performance.now() - began)} ms`);
+  if (code !== 0) print(output.trimEnd());
+  return code === 0;
+}
+
+async function test() {
+  const tap = start("tap", ["run", "--reporter=tap", "--disable-coverage", ...files]);
+  const [total, [code, signal]] = await Promise.all([tally(tap.stdout, print), once(tap, "close")]);
+  if (total.failed === 0 && (code !== 0 || total.passed === 0)) {
+    print(`FAILED tap ended with ${signal ?? `exit ${code}`} after ${total.passed} passed`);
+    total.failed = 1;
+  }
+  return total;
+}
+
+const checked = files.length > 0 ? [] : await Promise.all([clean("eslint", "."), clean("tsc", "-p", "tsconfig.test.json")]);
+const problems = checked.filter((good) => !good).length;
+const { passed, failed, skipped } = problems > 0 ? { passed: 0, failed: problems, skipped: [] } : await test();
+for (const line of skipped) print(`skipped ${line}`);
+print(`${passed} passed, ${failed} failed${skipped.length === 0 ? "" : `, ${skipped.length} skipped`}`);
+process.exitCode = failed === 0 ? 0 : 1;
