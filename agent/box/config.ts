@@ -1,0 +1,25 @@
+import { z } from "zod";
+import { id, label } from "../protocol/primitives.ts";
+import { hsmSettings, milliseconds } from "../runtime/settings.ts";
+
+/** `shardkeep agent --config FILE`. Relative paths are relative to the file. */
+export const boxConfig = z.strictObject({
+  site: id,
+  box: id,
+  zone: label.default("default"),
+  /** Folder of this box: store, TLS files, sensor pairing. */
+  state: z.string(),
+  hsm: hsmSettings,
+  broker: z.string().describe("mqtts://host:port"),
+  sensor: z.strictObject({
+    /** Serial device, best a by-id path of our udev rule. */
+    path: z.string(),
+    /** A pseudo-terminal is an emulated sensor: refused unless this says otherwise. */
+    allowEmulated: z.boolean().default(false),
+    securityLevel: z.int().min(1).max(5).default(4),
+  }),
+  /** What shows requester, operation, resource and code to the person at the sensor. */
+  display: z.enum(["none", "console"]).default("console"),
+  heartbeatMs: milliseconds(2000, 100, 60_000),
+});
+export type BoxConfig = z.infer<typeof boxConfig>;

@@ -1,0 +1,26 @@
+import { z } from "zod";
+import { id } from "../protocol/primitives.ts";
+import { hsmSettings, milliseconds } from "../runtime/settings.ts";
+
+/** `shardkeep coordinator --config FILE`. Relative paths are relative to the file. */
+export const coordinatorConfig = z.strictObject({
+  site: id,
+  coordinator: id.default("coordinator"),
+  state: z.string(),
+  hsm: hsmSettings,
+  /** Either the embedded broker at an address, or another broker by URL. */
+  broker: z.union([
+    z.strictObject({ listen: z.strictObject({ host: z.string().default("127.0.0.1"), port: z.int().min(1).max(65535) }) }),
+    z.strictObject({ url: z.string() }),
+  ]),
+  heartbeatMs: milliseconds(2000, 100, 60_000),
+  /** A box unheard for this long is suspect, and lost after three times that. */
+  suspectMs: milliseconds(6000, 300, 600_000),
+  /** After t good answers, how long the other holders' answers are still waited for. */
+  graceMs: milliseconds(250, 0, 10_000),
+  /** How long people have to put their fingers down. */
+  operationMs: milliseconds(120_000, 1000, 600_000),
+  /** Refused touches that end an operation. */
+  mostRefusedFingers: z.int().min(1).max(20).default(3),
+});
+export type CoordinatorConfig = z.infer<typeof coordinatorConfig>;
