@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { cache, findMosquitto, findSoftHsm, unpacked } from "./paths.mjs";
+import { findMosquitto, findSoftHsm, unpacked } from "./paths.mjs";
 import { SetupError, unavailable } from "./steps.mjs";
 
 /** What comes from Debian. `build` marks what only the compiling of the native module needs. */
@@ -26,10 +26,10 @@ function asRoot() {
   return sudo.status === 0 ? ["sudo", "-n"] : null;
 }
 
-const machine = { osRelease: "/etc/os-release", asRoot, requirements };
+const machine = { osRelease: "/etc/os-release", asRoot, requirements, unpacked };
 
 /** The step that brings Debian's packages: by apt as root, or the run-time ones unpacked into .cache/. */
-export function debianStep(compiles, { osRelease, asRoot, requirements } = machine) {
+export function debianStep(compiles, { osRelease, asRoot, requirements, unpacked } = machine) {
   const missing = (build) => requirements.filter((one) => (one.build ?? false) === build && !one.found()).map((one) => one.package);
   const toBuild = () => (compiles() ? missing(true) : []);
   return {
@@ -46,8 +46,10 @@ export function debianStep(compiles, { osRelease, asRoot, requirements } = machi
       } else if (toBuild().length > 0) {
         throw new SetupError(`a compiler is missing and needs root; ask for:\n  apt-get install -y --no-install-recommends ${toBuild().join(" ")}`, unavailable);
       } else {
-        unpack(missing(false), command);
+        unpack(missing(false), unpacked, command);
       }
+      const still = [...missing(false), ...toBuild()];
+      if (still.length > 0) throw new SetupError(`apt ended well, but these are not where Debian has them: ${still.join(", ")}`, unavailable);
     },
   };
 }
@@ -67,8 +69,8 @@ function install(packages, root, command) {
 }
 
 /** apt with lists and archives of its own resolves and downloads as any user; the rename comes last. */
-function unpack(packages, command) {
-  const apt = join(cache, "apt");
+function unpack(packages, unpacked, command) {
+  const apt = `${unpacked}.apt`;
   const archives = join(apt, "archives");
   const partial = `${unpacked}.partial`;
   for (const folder of [archives, partial]) rmSync(folder, { recursive: true, force: true });

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { SetupError } from "./steps.mjs";
 
 /** The step that makes node_modules what package-lock.json says. */
 export function packagesStep(root) {
@@ -15,6 +16,7 @@ export function packagesStep(root) {
         cwd: root,
         env: { ...process.env, ...(headers === undefined ? {} : { npm_config_nodedir: headers }) },
       });
+      if (!existsSync(native)) throw new SetupError("npm ci left pkcs11js unbuilt: allowScripts in package.json must name it");
     },
   };
 }

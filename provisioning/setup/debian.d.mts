@@ -1,0 +1,20 @@
+import type { Step } from "./steps.mjs";
+
+export interface Requirement {
+  readonly package: string;
+  /** Only the compiling of the native module needs it. */
+  readonly build?: boolean;
+  found(): boolean;
+}
+
+/** What the step asks of the machine; this one unless a test brings another. */
+export interface Machine {
+  readonly osRelease: string;
+  /** The words before a command that make it root's: none for root itself, null where there is no way. */
+  asRoot(): readonly string[] | null;
+  readonly requirements: readonly Requirement[];
+  /** Where packages are unpacked when there is no root. */
+  readonly unpacked: string;
+}
+
+export function debianStep(compiles: () => boolean, machine?: Machine): Step;
