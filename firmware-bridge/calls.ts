@@ -1,0 +1,85 @@
+import { z } from "zod";
+import { bytes, exactly } from "../agent/runtime/ipc.ts";
+import { lightStates, sensorStates } from "./biometrics/sensor.ts";
+
+/** The calls of the firmware-bridge process, parsed on both sides of its IPC channel. */
+
+const slot = z.number().int().min(0).max(0xfffe);
+const timeoutMs = z.number().int().min(1).max(600_000);
+const digestPrefix = bytes(1024);
+const digest = exactly(32);
+const template = bytes(4096);
+
+export const sensorStatus = z.strictObject({
+  state: z.enum(sensorStates),
+  /** A pseudo-terminal stands where the sensor's line should be. */
+  emulated: z.boolean(),
+  model: z.string().optional(),
+  serial: z.string().optional(),
+  capacity: z.number().int().optional(),
+  templates: z.number().int().optional(),
+  /** Why it is not ready: `CODE: text`. */
+  detail: z.string().optional(),
+});
+export type SensorStatus = z.infer<typeof sensorStatus>;
+
+export const enrolStep = z.strictObject({
+  step: z.enum(["touch", "lift", "captured"]),
+  n: z.number().int(),
+  of: z.number().int(),
+});
+export type EnrolStep = z.infer<typeof enrolStep>;
+
+/** `digest` = SHA-256(digestPrefix ‖ template). */
+const knownFinger = z.strictObject({ slot, digestPrefix, digest });
+
+const identification = z.discriminatedUnion("outcome", [
+  z.strictObject({ outcome: z.literal("matched"), slot, score: z.number().int(), digest, emulated: z.boolean() }),
+  z.strictObject({ outcome: z.literal("refused"), reason: z.enum(["unknown-finger", "template-changed", "poor-image"]) }),
+  z.strictObject({ outcome: z.literal("timeout") }),
+  z.strictObject({ outcome: z.literal("cancelled") }),
+]);
+export type Identification = z.infer<typeof identification>;
+
+const nothing = z.strictObject({});
+const done = z.null();
+
+export const bridgeCalls = {
+  status: { args: nothing, result: sensorStatus },
+  pair: { args: nothing, result: sensorStatus },
+  identify: {
+    args: z.strictObject({ prompt: z.string().min(1).max(128), timeoutMs, fingers: z.array(knownFinger).max(4096) }),
+    result: identification,
+  },
+  cancel: { args: z.strictObject({ prompt: z.string() }), result: done },
+  enrol: {
+    args: z.strictObject({ slot: slot.optional(), digestPrefix, timeoutMs }),
+    result: z.strictObject({ slot, digest }),
+  },
+  exportTemplate: { args: z.strictObject({ slot }), result: template },
+  importTemplate: { args: z.strictObject({ slot, template }), result: done },
+  remove: { args: z.strictObject({ slot }), result: done },
+  light: { args: z.strictObject({ state: z.enum(lightStates) }), result: done },
+} as const;
+export type BridgeCalls = typeof bridgeCalls;
+
+/** What `cancel` names to end an enrolment. */
+export const enrolPrompt = "enrol";
+
+/** Of its own accord the process says `sensor` (a status, when it changed) and `enrol` (an enrolment's next step). */
+export const bridgeEvents = { sensor: sensorStatus, enrol: enrolStep } as const;
+
+/** The process's whole configuration, as JSON in its first argument: nothing in it is secret. */
+export const bridgeConfig = z.strictObject({
+  sensor: z.strictObject({
+    /** A device, best by its /dev/serial/by-id name, or `auto`: the first that answers as a sensor. */
+    path: z.string().min(1),
+    /** For tests and the demo: takes a pseudo-terminal for a sensor. Default false. */
+    allowEmulated: z.boolean().default(false),
+    /** Pairing secrets, mode 0600; its folder must exist. */
+    stateFile: z.string().min(1),
+    /** 1..5, least that is accepted; default 4. */
+    securityLevel: z.number().int().min(1).max(5).default(4),
+  }),
+});
+export type BridgeConfig = z.input<typeof bridgeConfig>;

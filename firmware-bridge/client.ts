@@ -1,0 +1,122 @@
+import type { Args, Result } from "../agent/runtime/ipc.ts";
+import type { Log } from "../agent/runtime/log.ts";
+import { Supervised } from "../agent/runtime/supervisor.ts";
+import { bridgeCalls, bridgeEvents, type BridgeCalls, type BridgeConfig, type EnrolStep, type Identification, type SensorStatus } from "./calls.ts";
+
+export { enrolPrompt, type BridgeConfig, type EnrolStep, type Identification, type SensorStatus } from "./calls.ts";
+
+type CallArgs<K extends keyof BridgeCalls> = Args<BridgeCalls, K>;
+type CallResult<K extends keyof BridgeCalls> = Result<BridgeCalls, K>;
+
+/** The sensor of a box, as the agent sees it. Errors: docs/sensor.md; SENSOR_BUSY while a prompt or enrolment is served. */
+export interface Bridge {
+  /** What is known without asking the sensor. */
+  status(): Promise<SensorStatus>;
+  /** Pairs a sensor that is free, or renews the parameters of our own. SENSOR_PAIRED_ELSEWHERE, SENSOR_FOREIGN. */
+  pair(): Promise<SensorStatus>;
+  /**
+   * One prompt, one touch, one outcome. A finger that lies on the sensor already does not count: it must be
+   * lifted first. A touch that the line spoilt is asked for again. Rejects when the sensor is not in order.
+   */
+  identify(request: CallArgs<"identify">): Promise<Identification>;
+  /** Ends the identification with this prompt id, or with `enrolPrompt` the enrolment; else does nothing. */
+  cancel(request: CallArgs<"cancel">): Promise<void>;
+  /** Stores a new finger; on ENROL_FAILED nothing of it stays. Each step comes as an `enrol` event. */
+  enrol(request: CallArgs<"enrol">): Promise<CallResult<"enrol">>;
+  /** At most 4096 bytes. SLOT_EMPTY. */
+  exportTemplate(request: CallArgs<"exportTemplate">): Promise<Uint8Array>;
+  /** SLOT_TAKEN, TEMPLATE_INVALID. */
+  importTemplate(request: CallArgs<"importTemplate">): Promise<void>;
+  remove(request: CallArgs<"remove">): Promise<void>;
+  light(request: CallArgs<"light">): Promise<void>;
+}
+
+export interface BridgeProcessOptions {
+  readonly config: BridgeConfig;
+  readonly log: Log;
+  /** The sensor's status, at the start and whenever it changed. */
+  readonly onSensor?: (status: SensorStatus) => void;
+  readonly onEnrol?: (step: EnrolStep) => void;
+  /** Held by the process for its life: one owner of the lines. */
+  readonly lockFile?: string;
+  /** The compiled main.js; default: the one beside this module. */
+  readonly entry?: URL;
+}
+
+/** Beyond a prompt's own time: the last command's deadline, realigning, a verification. */
+const slackMs = 20_000;
+/** Calls that a silent sensor may hold up for several command deadlines, or a long transfer. */
+const sensorMs = 60_000;
+
+/** The firmware-bridge as a supervised child process. */
+export class BridgeProcess implements Bridge {
+  readonly #process: Supervised<BridgeCalls>;
+
+  constructor({ config, log, onSensor, onEnrol, lockFile, entry }: BridgeProcessOptions) {
+    this.#process = new Supervised({
+      name: "firmware-bridge",
+      entry: entry ?? new URL("./main.js", import.meta.url),
+      args: [JSON.stringify(config)],
+      calls: bridgeCalls,
+      log,
+      ...(lockFile === undefined ? {} : { lockFile }),
+      onEvent: (event, value) => {
+        if (event === "sensor") {
+          const status = bridgeEvents.sensor.safeParse(value);
+          if (status.success) onSensor?.(status.data);
+        } else if (event === "enrol") {
+          const step = bridgeEvents.enrol.safeParse(value);
+          if (step.success) onEnrol?.(step.data);
+        }
+      },
+    });
+  }
+
+  start(): Promise<void> {
+    return this.#process.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#process.stop();
+  }
+
+  get pid(): number | undefined {
+    return this.#process.pid;
+  }
+
+  status(): Promise<SensorStatus> {
+    return this.#process.call("status", {});
+  }
+
+  pair(): Promise<SensorStatus> {
+    return this.#process.call("pair", {}, { deadlineMs: sensorMs });
+  }
+
+  identify(request: CallArgs<"identify">): Promise<Identification> {
+    return this.#process.call("identify", request, { deadlineMs: request.timeoutMs + slackMs });
+  }
+
+  async cancel(request: CallArgs<"cancel">): Promise<void> {
+    await this.#process.call("cancel", request);
+  }
+
+  enrol(request: CallArgs<"enrol">): Promise<CallResult<"enrol">> {
+    return this.#process.call("enrol", request, { deadlineMs: request.timeoutMs + slackMs });
+  }
+
+  exportTemplate(request: CallArgs<"exportTemplate">): Promise<Uint8Array> {
+    return this.#process.call("exportTemplate", request, { deadlineMs: sensorMs });
+  }
+
+  async importTemplate(request: CallArgs<"importTemplate">): Promise<void> {
+    await this.#process.call("importTemplate", request, { deadlineMs: sensorMs });
+  }
+
+  async remove(request: CallArgs<"remove">): Promise<void> {
+    await this.#process.call("remove", request, { deadlineMs: sensorMs });
+  }
+
+  async light(request: CallArgs<"light">): Promise<void> {
+    await this.#process.call("light", request, { deadlineMs: sensorMs });
+  }
+}
