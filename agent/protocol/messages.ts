@@ -22,14 +22,20 @@ const nothing = z.strictObject({});
 /** Largest payload or result of one operation, bytes; files go by envelope encryption. */
 export const mostPayload = 64 * 1024;
 
+/** Why a touch did not become evidence. */
+export const refusedFinger = z.enum(["unknown-finger", "template-changed", "poor-image", "not-permitted"]);
+export type RefusedFinger = z.infer<typeof refusedFinger>;
+
 /** Coordinator → box. */
 export const boxRequests = {
+  /** The site record's versions after the one that the box has, oldest first. */
+  record: { request: z.strictObject({ chain: z.array(siteRecord).min(1).max(32) }), response: siteRecordRef },
   prompt: {
     request: z.strictObject({ fields: requestFields }),
     part: z.discriminatedUnion("state", [
       z.strictObject({ state: z.literal("queued") }),
       z.strictObject({ state: z.literal("shown"), display: z.enum(["none", "console", "lcd"]) }),
-      z.strictObject({ state: z.literal("refused"), reason: z.enum(["unknown-finger", "template-changed", "poor-image", "person-counted"]) }),
+      z.strictObject({ state: z.literal("refused"), reason: refusedFinger }),
     ]),
     response: z.strictObject({ evidence }),
   },
@@ -46,6 +52,8 @@ export const boxRequests = {
   },
   "birth-check": { request: z.strictObject({ transcript: hash, sealed: z.array(sealed).max(255) }), response: z.strictObject({ check }) },
   "birth-prepare": { request: z.strictObject({ transcript: hash, checks: z.array(check).max(255) }), response: z.strictObject({ prepared }) },
+  /** Of another box: its evidence counts no more until a record version lifts it (protocol.md §8). */
+  quarantine: { request: z.strictObject({ box: id, reason: z.string().max(64) }), response: nothing },
   activate: { request: certifiedRecord, response: z.strictObject({ activated }) },
   enrol: {
     request: z.strictObject({ person: id, finger: label }),
@@ -59,7 +67,7 @@ export const boxRequests = {
 export const usePart = z.discriminatedUnion("state", [
   z.strictObject({ state: z.literal("accepted"), fields: requestFields, rule }),
   z.strictObject({ state: z.literal("waiting"), have: z.array(z.strictObject({ box: id, person: id })), still: z.string().max(400) }),
-  z.strictObject({ state: z.literal("refused-finger"), box: id, reason: z.string().max(64) }),
+  z.strictObject({ state: z.literal("refused-finger"), box: id, reason: refusedFinger }),
   z.strictObject({ state: z.literal("challenged"), holders: z.array(id) }),
   z.strictObject({ state: z.literal("answered"), box: id }),
   z.strictObject({ state: z.literal("released"), holders: z.array(id) }),

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { toBase64url } from "../runtime/encoding.ts";
-import { digest } from "./canonical.ts";
+import { canonical, digest } from "./canonical.ts";
 import { counter, hash, id, label, publicKey, random128, resource } from "./primitives.ts";
 import { operation, siteRecordRef } from "./site-record.ts";
 import { statement } from "./statement.ts";
@@ -70,4 +70,15 @@ export function requestDigest(fields: RequestFields): string {
 export function requestCode(requestDigestText: string): string {
   const number = createHash("sha256").update("shardkeep/v1/code").update(requestDigestText).digest().readUInt32BE(0);
   return String(number % 10_000).padStart(4, "0");
+}
+
+export interface RecordName {
+  readonly key: string;
+  readonly epoch: number;
+  readonly attempt: number;
+}
+
+/** What a holder MACs to answer a challenge (protocol.md §3). */
+export function challengeMessage(site: string, nonce: string, digest: string, { key, epoch, attempt }: RecordName, box: string): Uint8Array {
+  return canonical("challenge", site, { nonce, digest, key, epoch, attempt, box });
 }

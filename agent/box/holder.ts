@@ -1,0 +1,128 @@
+import { z } from "zod";
+import type { Evidence } from "../protocol/evidence.ts";
+import { keyRecordHash, releaseContext } from "../protocol/key-record.ts";
+import { approvalWindowMs } from "../protocol/nonces.ts";
+import type { Sealed } from "../protocol/primitives.ts";
+import { challengeMessage, type RequestFields } from "../protocol/request.ts";
+import { judgeUse, type Judged } from "../rules/judge.ts";
+import { admit } from "../rules/limit.ts";
+import { Refusal } from "../rules/refusal.ts";
+import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
+import { getJson, putJson } from "../store/json.ts";
+import type { BoxParts } from "./parts.ts";
+import type { Requests } from "./requests.ts";
+import type { Shelf, Shelved } from "./shelf.ts";
+
+const limitState = z.strictObject({ windowMs: z.number().min(0), count: z.int().min(0) });
+
+interface Challenged {
+  readonly at: number;
+  readonly fields: RequestFields;
+  readonly shard: Shelved;
+  /** Resolves once the rule's limit has admitted it, durably. */
+  readonly counted: Promise<void>;
+  /** Claimed before the HSM is asked: one digest, one release; the same sealed bytes may be repeated. */
+  release?: Promise<Sealed>;
+}
+
+/**
+ * A holder's part in an operation. It believes nobody: request, evidence, policy and freshness are
+ * judged here before the HSM answers, and a shard goes only to the enclave key inside the digest that
+ * was judged, whoever asks and however well it is signed.
+ */
+export class Holder {
+  readonly #parts: BoxParts;
+  readonly #shelf: Shelf;
+  readonly #requests: Requests;
+  readonly #challenged = new Map<string, Challenged>();
+  readonly #lastCounted = new Map<string, number>();
+  #counting: Promise<void> = Promise.resolve();
+
+  constructor(parts: BoxParts, shelf: Shelf, requests: Requests) {
+    this.#parts = parts;
+    this.#shelf = shelf;
+    this.#requests = requests;
+  }
+
+  /** Judges the whole request and answers the challenge with the HSM's MAC, base64url of 32 bytes. */
+  async challenge(fields: RequestFields, evidence: readonly Evidence[], nonce: string, coordinatorBoot: string): Promise<string> {
+    const { records, nonces, box, site, hsm } = this.#parts;
+    const judged = judgeUse(fields, evidence, records.judge(box, (own) => nonces.honours(own), coordinatorBoot));
+    const { key, operation } = fields.use.body;
+    if (operation === "create") throw new Refusal("PLAN_REFUSED", "a key is made by PLAN and DEAL, not by a challenge");
+    const shard = this.#shelf.get(key, "current");
+    if (shard === undefined) throw new Refusal("NOT_A_HOLDER", `${box} holds no shard of ${key}`);
+    const { epoch, attempt } = shard.record;
+    if (keyRecordHash(shard.record) !== fields.record || epoch !== fields.epoch || attempt !== fields.attempt) {
+      throw new Refusal("STALE_EPOCH", `the request names another record of ${key} than ${box} serves`, { retryable: true });
+    }
+    this.#requests.see(judged.digest, fields.deadlineMs);
+    if (this.#requests.leftMs(judged.digest) <= 0) throw new Refusal("STALE_REQUEST", "the request's time is over");
+    await this.#admit(judged, fields, shard).counted;
+    const mac = await hsm.mac({ box, message: challengeMessage(site, nonce, judged.digest, shard.record, box) });
+    return toBase64url(mac);
+  }
+
+  /** The shard, sealed to the enclave of the digest that this holder has judged and answered for. */
+  async release(digest: string): Promise<Sealed> {
+    const challenged = this.#challenged.get(digest);
+    if (challenged === undefined) throw new Refusal("NOT_CHALLENGED", `${this.#parts.box} has answered no challenge for this request`);
+    await challenged.counted;
+    if (this.#requests.leftMs(digest) <= 0) throw new Refusal("STALE_REQUEST", "the request's time is over");
+    challenged.release ??= this.#seal(digest, challenged);
+    try {
+      return await challenged.release;
+    } catch (error) {
+      delete challenged.release; // nothing has left: the HSM may be asked again
+      throw error;
+    }
+  }
+
+  async #seal(digest: string, { fields, shard }: Challenged): Promise<Sealed> {
+    const name = this.#shelf.nameIn(shard.record);
+    const recipient = fromBase64url(fields.enclave.seal);
+    if (name === undefined || recipient === null) throw new Refusal("NOT_A_HOLDER", `${this.#parts.box} is no holder of ${shard.record.key}`);
+    const { enc, ct } = await this.#parts.hsm.releaseShard({
+      ...this.#shelf.toOpen(shard), recipient, info: releaseContext(this.#parts.site, digest, name, fields.record), hpkeAad: new Uint8Array(),
+    });
+    return { enc: toBase64url(enc), ct: toBase64url(ct) };
+  }
+
+  /** One entry a digest: however often it is challenged, it counts and is released once. */
+  #admit({ digest, rule }: Judged, fields: RequestFields, shard: Shelved): Challenged {
+    const known = this.#challenged.get(digest);
+    if (known !== undefined) return known;
+    const { key, operation } = fields.use.body;
+    const counted = rule.limit === undefined ? Promise.resolve() : this.#count(key, operation, rule.limit);
+    const challenged = { at: this.#parts.clock.now(), fields, shard, counted };
+    counted.catch(() => this.#challenged.delete(digest));
+    this.#note(digest, challenged);
+    return challenged;
+  }
+
+  #note(digest: string, challenged: Challenged): void {
+    const now = this.#parts.clock.now();
+    for (const [old, { at }] of this.#challenged) {
+      if (now - at <= 2 * approvalWindowMs) break; // insertion order is age order
+      this.#challenged.delete(old);
+    }
+    this.#challenged.set(digest, challenged);
+  }
+
+  /** Counts towards the rule's limit, durably before the answer (protocol.md §3); one at a time. */
+  #count(key: string, operation: string, limit: string): Promise<void> {
+    const counted = this.#counting.then(() => this.#countNow(key, operation, limit));
+    this.#counting = counted.catch(() => undefined);
+    return counted;
+  }
+
+  async #countNow(key: string, operation: string, limit: string): Promise<void> {
+    const { store, clock } = this.#parts;
+    const name = `limit/${key}/${operation}`;
+    const now = clock.now();
+    const state = admit(limit, getJson(store, name, limitState), now - (this.#lastCounted.get(name) ?? now));
+    if (state === null) throw new Refusal("RATE_LIMITED", `the rule allows ${limit} with key ${key}`, { retryable: true });
+    this.#lastCounted.set(name, now);
+    await store.commit([putJson(name, state)]);
+  }
+}

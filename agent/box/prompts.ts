@@ -1,0 +1,168 @@
+import type { Matched } from "../../firmware-bridge/client.ts";
+import type { Evidence } from "../protocol/evidence.ts";
+import { templatePrefix } from "../protocol/evidence.ts";
+import type { RefusedFinger } from "../protocol/messages.ts";
+import { requestCode, type RequestFields } from "../protocol/request.ts";
+import { signStatement } from "../protocol/statement.ts";
+import { judgeRequest, type Judged } from "../rules/judge.ts";
+import { mayAttest } from "../rules/policy.ts";
+import { fromBase64url } from "../runtime/encoding.ts";
+import { ShardkeepError } from "../runtime/errors.ts";
+import { sleep } from "../runtime/clock.ts";
+import type { BoxParts } from "./parts.ts";
+import type { Requests } from "./requests.ts";
+
+type PromptPart = { readonly state: "queued" } | { readonly state: "shown"; readonly display: "none" | "console" | "lcd" } | { readonly state: "refused"; readonly reason: RefusedFinger };
+
+interface Prompt {
+  readonly fields: RequestFields;
+  readonly judged: Judged;
+  readonly part: (value: PromptPart) => void;
+  readonly resolve: (evidence: Evidence) => void;
+  readonly reject: (error: unknown) => void;
+  cancelled: boolean;
+}
+
+export class PromptError extends ShardkeepError<"PROMPT_CANCELLED" | "PROMPT_EXPIRED" | "TOO_MANY_PROMPTS"> {}
+
+/** A person cannot tell more requests apart than this, and a queue is bounded. */
+const mostQueued = 16;
+const bridgeRetryMs = 500;
+
+/**
+ * The sensor serves one prompt at a time, others queue; a touch counts for the shown one only
+ * (protocol.md §3). A prompt is shown only after the box has judged the request by itself.
+ */
+export class Prompts {
+  readonly #parts: BoxParts;
+  readonly #requests: Requests;
+  readonly #queue: Prompt[] = [];
+  #serving = false;
+
+  constructor(parts: BoxParts, requests: Requests) {
+    this.#parts = parts;
+    this.#requests = requests;
+  }
+
+  /** Resolves with this box's evidence once a person who may attest has touched for this request. */
+  async prompt(fields: RequestFields, coordinatorBoot: string, part: (value: PromptPart) => void): Promise<Evidence> {
+    const { records, box, nonces } = this.#parts;
+    const judged = judgeRequest(fields, records.judge(box, (nonce) => nonces.honours(nonce), coordinatorBoot));
+    this.#requests.see(judged.digest, fields.deadlineMs);
+    if (this.#queue.length >= mostQueued) throw new PromptError("TOO_MANY_PROMPTS", `${box} has ${mostQueued} prompts waiting`, { retryable: true });
+    return await new Promise<Evidence>((resolve, reject) => {
+      this.#queue.push({ fields, judged, part, resolve, reject, cancelled: false });
+      if (this.#queue.length > 1) part({ state: "queued" });
+      void this.#serve();
+    });
+  }
+
+  /** Takes a prompt back: nothing that is touched from now on counts for it. */
+  async cancel(digest: string): Promise<void> {
+    for (const prompt of this.#queue) if (prompt.judged.digest === digest) prompt.cancelled = true;
+    if (this.#queue[0]?.judged.digest === digest) await this.#parts.bridge.cancel({ prompt: digest });
+  }
+
+  async #serve(): Promise<void> {
+    if (this.#serving) return;
+    this.#serving = true;
+    for (let prompt = this.#queue[0]; prompt !== undefined; prompt = this.#queue[0]) {
+      try {
+        prompt.resolve(await this.#run(prompt));
+        this.#light("accepted");
+      } catch (error) {
+        prompt.reject(error);
+        this.#light("ready");
+      }
+      this.#queue.shift();
+      this.#parts.display.clear();
+    }
+    this.#serving = false;
+  }
+
+  async #run(prompt: Prompt): Promise<Evidence> {
+    const { display } = this.#parts;
+    const { digest, rule } = prompt.judged;
+    const { use } = prompt.fields;
+    display.show([`${use.by} asks to ${use.body.operation} ${use.body.resource} with key ${use.body.key}`, `reason: ${use.body.reason}`, `code ${requestCode(digest)}: touch the sensor to approve`]);
+    prompt.part({ state: "shown", display: display.kind });
+    for (;;) {
+      const leftMs = this.#requests.leftMs(digest);
+      if (prompt.cancelled) throw new PromptError("PROMPT_CANCELLED", "the prompt was taken back");
+      if (leftMs <= 0) throw new PromptError("PROMPT_EXPIRED", "nobody who may approve has touched the sensor in time");
+      const touch = await this.#touch(digest, leftMs);
+      if (touch === null) continue;
+      // Read again: the prompt may have been taken back while the finger was on the sensor.
+      if (this.#isCancelled(prompt)) throw new PromptError("PROMPT_CANCELLED", "the prompt was taken back");
+      if ("reason" in touch) {
+        this.#refuse(prompt, touch.reason);
+        continue;
+      }
+      const person = this.#personAt(touch.slot);
+      if (person === undefined || !mayAttest(this.#parts.records.current.body, rule, prompt.judged.requester, person.id)) {
+        this.#refuse(prompt, "not-permitted");
+        continue;
+      }
+      return await this.#evidence(prompt, person, touch);
+    }
+  }
+
+  #isCancelled(prompt: Prompt): boolean {
+    return prompt.cancelled;
+  }
+
+  /** One touch; null if there was none to judge (the sensor was away, or nothing happened). */
+  async #touch(digest: string, timeoutMs: number): Promise<Matched | { readonly reason: RefusedFinger } | null> {
+    const { bridge, clock, log } = this.#parts;
+    this.#light("waiting");
+    try {
+      const outcome = await bridge.identify({ prompt: digest, timeoutMs: Math.ceil(timeoutMs), fingers: this.#fingers() });
+      if (outcome.outcome === "matched") return outcome;
+      return outcome.outcome === "refused" ? { reason: outcome.reason } : null;
+    } catch (error) {
+      // A sensor that is away may come back before the request ends.
+      log.warn("sensor", { error: String(error) });
+      await sleep(clock, Math.min(bridgeRetryMs, Math.max(1, timeoutMs)));
+      return null;
+    }
+  }
+
+  #refuse(prompt: Prompt, reason: RefusedFinger): void {
+    this.#light("refused");
+    this.#parts.log.info("finger refused", { reason });
+    prompt.part({ state: "refused", reason });
+  }
+
+  /** The fingers that the site record has at this box, with what their templates must be. */
+  #fingers(): { slot: number; digestPrefix: Uint8Array; digest: Uint8Array }[] {
+    const { records, box, site } = this.#parts;
+    return records.current.body.people.flatMap((person) => person.fingers.filter((finger) => finger.box === box).map((finger) => ({
+      slot: finger.slot,
+      digestPrefix: templatePrefix(site, person.id, finger.name),
+      digest: fromBase64url(finger.template) ?? new Uint8Array(),
+    })));
+  }
+
+  #personAt(slot: number): { readonly id: string; readonly finger: string; readonly template: string } | undefined {
+    for (const person of this.#parts.records.current.body.people) {
+      const finger = person.fingers.find((one) => one.box === this.#parts.box && one.slot === slot);
+      if (finger !== undefined) return { id: person.id, finger: finger.name, template: finger.template };
+    }
+    return undefined;
+  }
+
+  async #evidence({ judged }: Prompt, person: { readonly id: string; readonly finger: string; readonly template: string }, touch: Matched): Promise<Evidence> {
+    const { hsm, site, box, boot, display } = this.#parts;
+    const signer = { sign: (message: Uint8Array) => hsm.sign("identity", message) };
+    return await signStatement(signer, "evidence", site, box, {
+      digest: judged.digest, boot, person: person.id, finger: person.finger, template: person.template,
+      modality: "fingerprint" as const, class: "B" as const, score: touch.score, display: display.kind,
+      confirm: judged.rule.confirm === "code" && display.kind !== "none" ? "code" as const : "none" as const,
+      sensor: touch.emulated ? "emulated" as const : "device" as const,
+    });
+  }
+
+  #light(state: "ready" | "waiting" | "accepted" | "refused"): void {
+    this.#parts.bridge.light({ state }).catch((error: unknown) => { this.#parts.log.warn("ring light", { error: String(error) }); });
+  }
+}

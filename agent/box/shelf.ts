@@ -1,0 +1,100 @@
+import { z } from "zod";
+import type { Hsm } from "../hsm/client.ts";
+import { digest } from "../protocol/canonical.ts";
+import type { Holding } from "../protocol/heartbeat.ts";
+import { atRestAad, keyRecord, keyRecordHash, prepared, sharePrefix, type ShareName } from "../protocol/key-record.ts";
+import { base64url, base64urlUpTo, publicKey } from "../protocol/primitives.ts";
+import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
+import { ShardkeepError } from "../runtime/errors.ts";
+import { entriesJson, getJson, putJson } from "../store/json.ts";
+import type { Change, Store } from "../store/store.ts";
+
+/** A shard at rest: AES-256-GCM under the vault key of one seal generation (protocol.md §6). */
+const shelved = z.strictObject({
+  state: z.enum(["current", "next"]),
+  record: keyRecord,
+  prepared: z.array(prepared),
+  generation: z.int().min(1),
+  sealed: z.strictObject({ iv: base64url(12), ct: base64url(32), tag: base64url(16) }),
+});
+export type Shelved = z.infer<typeof shelved>;
+
+/** The vault key of a generation, HPKE-sealed to the seal key in the HSM. */
+const vault = z.strictObject({ generation: z.int().min(1), enc: publicKey, ct: base64urlUpTo(64) });
+
+const bytes = (text: string): Uint8Array => fromBase64url(text) ?? new Uint8Array();
+
+/** The shards of one box: what it holds, in which state, and how to have its HSM open them. */
+export class Shelf {
+  readonly #store: Store;
+  readonly #site: string;
+  readonly #box: string;
+
+  constructor(store: Store, site: string, box: string) {
+    this.#store = store;
+    this.#site = site;
+    this.#box = box;
+  }
+
+  get(key: string, state: Shelved["state"]): Shelved | undefined {
+    return getJson(this.#store, `shard/${key}/${state}`, shelved);
+  }
+
+  all(): Shelved[] {
+    return entriesJson(this.#store, "shard/", shelved).map(([, one]) => one);
+  }
+
+  holdings(): Holding[] {
+    return this.all().map(({ state, record }) => ({ key: record.key, epoch: record.epoch, attempt: record.attempt, record: keyRecordHash(record), state }));
+  }
+
+  /** One hash over all that is held: the heartbeat's inventory. */
+  inventory(): string {
+    return toBase64url(digest("inventory", this.#site, { box: this.#box, holdings: this.holdings() }));
+  }
+
+  put(one: Shelved): Change {
+    return putJson(`shard/${one.record.key}/${one.state}`, one);
+  }
+
+  /** *next* becomes *current* in one batch. */
+  activation(next: Shelved, certificate: Shelved["prepared"]): Change[] {
+    return [this.put({ ...next, state: "current", prepared: certificate }), { del: `shard/${next.record.key}/next` }];
+  }
+
+  vault(): { generation: number; enc: Uint8Array; ct: Uint8Array } {
+    const kept = getJson(this.#store, "vault", vault);
+    if (kept === undefined) throw new ShardkeepError("VAULT_MISSING", `${this.#box} has no vault`, { remedy: "shardkeep box request --config FILE makes it" });
+    return { generation: kept.generation, enc: bytes(kept.enc), ct: bytes(kept.ct) };
+  }
+
+  /** This box's share of a record, by name; undefined if the record does not name this box. */
+  nameIn({ key, epoch, attempt, holders }: Shelved["record"]): (ShareName & { readonly digest: string }) | undefined {
+    const own = holders.find((holder) => holder.box === this.#box);
+    return own === undefined ? undefined : { key, epoch, attempt, box: this.#box, x: own.x, digest: own.digest };
+  }
+
+  /** What the HSM needs to open this shard and to know that it is the recorded one. */
+  toOpen(one: Shelved): { vault: { generation: number; enc: Uint8Array; ct: Uint8Array }; sealed: { iv: Uint8Array; ct: Uint8Array; tag: Uint8Array }; aad: Uint8Array; digestPrefix: Uint8Array; digest: Uint8Array } {
+    const name = this.nameIn(one.record);
+    if (name === undefined) throw new ShardkeepError("NOT_A_HOLDER", `${this.#box} is no holder in the record of ${one.record.key}`);
+    return {
+      vault: this.vault(),
+      sealed: { iv: bytes(one.sealed.iv), ct: bytes(one.sealed.ct), tag: bytes(one.sealed.tag) },
+      aad: atRestAad(this.#site, name, keyRecordHash(one.record)),
+      digestPrefix: sharePrefix(this.#site, name),
+      digest: bytes(name.digest),
+    };
+  }
+
+  /** Opens a shard in the HSM and checks its digest; false if it cannot be opened as recorded. */
+  async verify(hsm: Hsm, one: Shelved): Promise<boolean> {
+    try {
+      await hsm.checkShard(this.toOpen(one));
+      return true;
+    } catch (error) {
+      if (error instanceof ShardkeepError && !error.retryable) return false;
+      throw error;
+    }
+  }
+}
