@@ -1,0 +1,117 @@
+import { join, resolve } from "node:path";
+import type { Caller } from "../runtime/supervisor.ts";
+import { Supervised } from "../runtime/supervisor.ts";
+import type { Log } from "../runtime/log.ts";
+import { hsmCalls, type HsmCalls } from "./calls.ts";
+import { hsmConfig, type HsmConfig } from "./config.ts";
+import type { DeviceInfo } from "./device.ts";
+import type { Hsm } from "./hsm.ts";
+import { prepareDirectory, tokenDirectory } from "./softhsm.ts";
+
+export { hsmConfig, type HsmConfig } from "./config.ts";
+export type { Hsm, StoredShard } from "./hsm.ts";
+
+export interface HsmOptions {
+  readonly log: Log;
+  /** A call without an answer after so many ms: the process is killed and started again. Default 5000. */
+  readonly deadlineMs?: number;
+  /** The compiled main file; by default the one beside this file. */
+  readonly entry?: URL;
+}
+
+/**
+ * The process that alone owns the PKCS#11 module, and the typed way to it. A hung or crashed one is
+ * killed, started and logged in again; whoever waited gets PROCESS_HUNG or PROCESS_ENDED.
+ */
+export class HsmProcess implements Hsm {
+  readonly #process: Supervised<HsmCalls>;
+  readonly #call: Caller<HsmCalls>;
+
+  constructor(config: HsmConfig, options: HsmOptions) {
+    this.#process = supervised(config, options);
+    this.#call = this.#process.call;
+  }
+
+  /** Starts the process and logs in. Rejects with ALREADY_OWNED, PIN_REFUSED, TOKEN_MISSING …; then nothing runs. */
+  async start(): Promise<void> {
+    try {
+      await this.#process.start();
+      await this.info();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  stop(): Promise<void> {
+    return this.#process.stop();
+  }
+
+  get pid(): number | undefined {
+    return this.#process.pid;
+  }
+
+  /** How many times the process had to be started again. */
+  get restarts(): number {
+    return this.#process.restarts;
+  }
+
+  readonly info: Hsm["info"] = () => this.#call("info", {});
+  readonly reopen: Hsm["reopen"] = () => this.#call("reopen", {});
+  readonly createKey: Hsm["createKey"] = (role) => this.#call("createKey", { role });
+  readonly publicKey: Hsm["publicKey"] = (role) => this.#call("publicKey", { role });
+  readonly sign: Hsm["sign"] = (role, message) => this.#call("sign", { role, message });
+  readonly random: Hsm["random"] = (length) => this.#call("random", { length });
+  readonly selfTest: Hsm["selfTest"] = () => this.#call("selfTest", {});
+  readonly createChallengeSecret: Hsm["createChallengeSecret"] = (args) => this.#call("createChallengeSecret", args);
+  readonly acceptChallengeSecret: Hsm["acceptChallengeSecret"] = (args) => this.#call("acceptChallengeSecret", args);
+  readonly removeChallengeSecret: Hsm["removeChallengeSecret"] = (args) => this.#call("removeChallengeSecret", args);
+  readonly mac: Hsm["mac"] = (args) => this.#call("mac", args);
+  readonly verifyMac: Hsm["verifyMac"] = (args) => this.#call("verifyMac", args);
+  readonly createSealKey: Hsm["createSealKey"] = (args) => this.#call("createSealKey", args);
+  readonly sealKeys: Hsm["sealKeys"] = () => this.#call("sealKeys", {});
+  readonly destroySealKey: Hsm["destroySealKey"] = (args) => this.#call("destroySealKey", args);
+  readonly createVault: Hsm["createVault"] = (args) => this.#call("createVault", args);
+  readonly openReceiving: Hsm["openReceiving"] = (args) => this.#call("openReceiving", args);
+  readonly closeReceiving: Hsm["closeReceiving"] = (args) => this.#call("closeReceiving", args);
+  readonly receivePiece: Hsm["receivePiece"] = (args) => this.#call("receivePiece", args);
+  readonly checkValue: Hsm["checkValue"] = (args) => this.#call("checkValue", args);
+  readonly commitPiece: Hsm["commitPiece"] = (args) => this.#call("commitPiece", args);
+  readonly checkShard: Hsm["checkShard"] = (args) => this.#call("checkShard", args);
+  readonly releaseShard: Hsm["releaseShard"] = (args) => this.#call("releaseShard", args);
+  readonly resealShards: Hsm["resealShards"] = (args) => this.#call("resealShards", { ...args, shards: [...args.shards] });
+}
+
+/**
+ * Provisioning: makes the token that `config` names, with a random PIN written to its PIN file. For
+ * SoftHSM, `tokenFolder` is where its files go; configuration and folder are made if there are none.
+ * Rejects with TOKEN_EXISTS and changes nothing if there is such a token.
+ */
+export async function initialiseToken(config: HsmConfig, options: HsmOptions & { readonly tokenFolder?: string }): Promise<DeviceInfo> {
+  if (config.softhsmConf !== undefined && options.tokenFolder !== undefined) prepareDirectory(resolve(config.softhsmConf), resolve(options.tokenFolder));
+  const child = supervised(config, options);
+  try {
+    await child.start();
+    return await child.call("createToken", {});
+  } finally {
+    await child.stop();
+  }
+}
+
+function supervised(given: HsmConfig, { log, deadlineMs, entry }: HsmOptions): Supervised<HsmCalls> {
+  const { module, pinFile, softhsmConf, ...others } = hsmConfig.parse(given);
+  // The child works in another folder.
+  const config: HsmConfig = { module: resolve(module), pinFile: resolve(pinFile), ...others, ...(softhsmConf === undefined ? {} : { softhsmConf: resolve(softhsmConf) }) };
+  return new Supervised({
+    name: "hsm",
+    entry: entry ?? new URL("./main.js", import.meta.url),
+    args: [JSON.stringify(config)],
+    calls: hsmCalls,
+    // A second owner of a SoftHSM token crashes or damages it (§0), so the lock goes with the token's folder.
+    lockFile: config.softhsmConf === undefined ? `${config.pinFile}.lock` : join(tokenDirectory(config.softhsmConf), "owner.lock"),
+    env: config.softhsmConf === undefined ? {} : { SOFTHSM2_CONF: config.softhsmConf },
+    noCore: true,
+    log,
+    ...(deadlineMs === undefined ? {} : { deadlineMs }),
+  });
+}

@@ -1,0 +1,20 @@
+import { z } from "zod";
+
+const path = z.string().min(1).max(4096);
+
+/** Which module, which token, and where its PIN is. No field is a secret: this goes into argv. */
+export const hsmConfig = z.strictObject({
+  /** The PKCS#11 module, for example /usr/lib/softhsm/libsofthsm2.so. */
+  module: path,
+  /** The token's label, at most 32 bytes. Slot numbers change; labels do not. */
+  token: z.string().regex(/^[\x21-\x7e]{1,32}$/, "1 to 32 printable ASCII characters"),
+  /** The token's serial number: needed where two tokens share a label. */
+  serial: z.string().min(1).max(16).optional(),
+  /** Holds the user PIN alone, mode 0600 (or a systemd credential). */
+  pinFile: path,
+  /** SoftHSM's configuration file, its `SOFTHSM2_CONF`: this token's own, never the system's. */
+  softhsmConf: path.optional(),
+  /** What other modules take at their initialisation, like YubiHSM's `connector=http://127.0.0.1:12345`. */
+  parameters: z.string().max(1024).optional(),
+});
+export type HsmConfig = z.infer<typeof hsmConfig>;

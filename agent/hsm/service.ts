@@ -1,0 +1,60 @@
+import type { Clock } from "../runtime/clock.ts";
+import { hasCode } from "../runtime/errors.ts";
+import type { Handlers } from "../runtime/ipc.ts";
+import type { HsmCalls } from "./calls.ts";
+import { Challenges } from "./challenge.ts";
+import type { HsmConfig } from "./config.ts";
+import { Device } from "./device.ts";
+import { Keys } from "./keys.ts";
+import { ReceivingKeys } from "./receiving.ts";
+import { createVault, DeviceSealKeys } from "./seals.ts";
+import { Shards } from "./shards.ts";
+import { createToken } from "./token.ts";
+
+/** Everything the hsm process answers, over one device. */
+export function hsmService(config: HsmConfig, clock: Clock): { readonly handlers: Handlers<HsmCalls>; close(): void } {
+  const device = new Device(config, clock);
+  const keys = new Keys(device);
+  const challenges = new Challenges(device);
+  const sealKeys = new DeviceSealKeys(device);
+  const receiving = new ReceivingKeys();
+  const shards = new Shards(sealKeys);
+  return {
+    close: () => { device.close(); },
+    handlers: {
+      createToken: () => createToken(config, device),
+      info: () => device.info,
+      reopen: () => { device.reopen(); },
+      createKey: ({ role }) => keys.create(role),
+      publicKey: ({ role }) => keys.publicKey(role),
+      sign: ({ role, message }) => keys.sign(role, message),
+      random: ({ length }) => keys.random(length),
+      selfTest: () => { keys.selfTest(); },
+      createChallengeSecret: ({ box, recipient, info }) => challenges.create(box, recipient, info),
+      acceptChallengeSecret: ({ box, generation, enc, ct, info }) => { challenges.accept(box, sealKeys.recipient(generation), { enc, ct }, info); },
+      removeChallengeSecret: ({ box }) => { challenges.remove(box); },
+      mac: ({ box, message }) => challenges.mac(box, message),
+      verifyMac: ({ box, message, mac }) => challenges.verify(box, message, mac),
+      createSealKey: ({ generation }) => sealKeys.create(generation),
+      sealKeys: () => sealKeys.list(),
+      destroySealKey: ({ generation }) => { sealKeys.destroy(generation); },
+      createVault: ({ generation }) => createVault(sealKeys, generation),
+      openReceiving: ({ id }) => receiving.open(id),
+      closeReceiving: ({ id }) => { receiving.close(id); },
+      receivePiece: ({ id, enc, ct, info, aad, ...digest }) => { receiving.receive(id, { enc, ct }, info, aad, digest); },
+      checkValue: ({ id, seed, keyId }) => receiving.checkValue(id, seed, keyId),
+      commitPiece: ({ id, vault, aad }) => receiving.commit(id, (share) => shards.commit(vault, aad, share)),
+      checkShard: ({ vault, sealed, aad, ...digest }) => {
+        try {
+          shards.check(vault, sealed, aad, digest);
+          return true;
+        } catch (error) {
+          if (hasCode(error, "SHARD_DAMAGED") || hasCode(error, "SHARE_DIGEST_MISMATCH")) return false;
+          throw error;
+        }
+      },
+      releaseShard: ({ vault, sealed, aad, digestPrefix, digest, ...to }) => shards.release(vault, sealed, aad, { digestPrefix, digest }, to),
+      resealShards: ({ from, to, shards: batch }) => shards.reseal(from, to, batch),
+    },
+  };
+}

@@ -1,0 +1,102 @@
+import {
+  closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { HsmError } from "./errors.ts";
+
+/**
+ * SoftHSM's token on disk. It writes without fsync and truncates `token.object` at every login: losing
+ * that file loses the token, and a saved copy brings everything back (hardware/pkcs11.md §1.4).
+ */
+const tokenObject = "token.object";
+const backupEnding = ".token-backup";
+
+/** The folder that holds the tokens, out of SoftHSM's configuration file. */
+export function tokenDirectory(conf: string): string {
+  let text: string;
+  try {
+    text = readFileSync(conf, "utf8");
+  } catch (cause) {
+    throw new HsmError("HSM_CONFIG_INVALID", `cannot read SoftHSM's configuration ${conf}`, { cause, remedy: "check softhsmConf in the configuration" });
+  }
+  const directory = /^\s*directories\.tokendir\s*=\s*(\S+)\s*$/m.exec(text)?.[1];
+  if (directory === undefined) {
+    throw new HsmError("HSM_CONFIG_INVALID", `${conf} names no directories.tokendir`, { remedy: `add the line directories.tokendir = /some/folder to ${conf}` });
+  }
+  return directory;
+}
+
+/** Writes a configuration for a token of its own, unless there is one. */
+export function prepareDirectory(conf: string, directory: string): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if (existsSync(conf)) return;
+  writeFileSync(conf, `directories.tokendir = ${directory}\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n`);
+}
+
+/** Runs file work; what the disk says against it becomes a named error. */
+function onDisk<T>(doing: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    if (cause instanceof HsmError) throw cause;
+    throw new HsmError("HSM_FAULT", `${doing} failed`, { cause, remedy: "check the token's folder and the free space of its disk" });
+  }
+}
+
+function sync(path: string): void {
+  const file = openSync(path, "r");
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Temporary file, fsync, rename, fsync of the folder; mode 0600. */
+export function writeDurably(path: string, bytes: Uint8Array): void {
+  const temporary = `${path}.new`;
+  writeFileSync(temporary, bytes, { mode: 0o600, flush: true });
+  renameSync(temporary, path);
+  sync(dirname(path));
+}
+
+function tokens(directory: string): string[] {
+  return readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+}
+
+/** Makes everything that SoftHSM has written durable: files, token folders, their parent. */
+export function syncTokens(conf: string): void {
+  const directory = tokenDirectory(conf);
+  onDisk(`syncing ${directory}`, () => {
+    for (const token of tokens(directory)) {
+      const folder = join(directory, token);
+      for (const file of readdirSync(folder)) sync(join(folder, file));
+      sync(folder);
+    }
+    sync(directory);
+  });
+}
+
+/** Keeps a copy of every `token.object` beside its folder. It changes later in its flag bits only. */
+export function backUpTokens(conf: string): void {
+  const directory = tokenDirectory(conf);
+  onDisk(`copying ${tokenObject} in ${directory}`, () => {
+    for (const token of tokens(directory)) {
+      writeDurably(join(directory, token + backupEnding), readFileSync(join(directory, token, tokenObject)));
+    }
+  });
+}
+
+/** Puts back each `token.object` that is gone or not as long as its copy; says which. Before C_Initialize only. */
+export function restoreTokens(conf: string): string[] {
+  const directory = tokenDirectory(conf);
+  return onDisk(`restoring ${tokenObject} in ${directory}`, () => {
+    const damaged = tokens(directory).filter((token) => {
+      const backup = statSync(join(directory, token + backupEnding), { throwIfNoEntry: false });
+      const current = statSync(join(directory, token, tokenObject), { throwIfNoEntry: false });
+      return backup !== undefined && current?.size !== backup.size;
+    });
+    for (const token of damaged) writeDurably(join(directory, token, tokenObject), readFileSync(join(directory, token + backupEnding)));
+    return damaged;
+  });
+}

@@ -1,0 +1,46 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import pkcs11js from "pkcs11js";
+import { utf8 } from "../runtime/encoding.ts";
+import type { HsmConfig } from "./config.ts";
+import { trimmed, type Device, type DeviceInfo } from "./device.ts";
+import { HsmError } from "./errors.ts";
+import { backUpTokens, writeDurably } from "./softhsm.ts";
+
+const pinBytes = 24;
+
+/**
+ * Makes a SoftHSM token with a random PIN, in provisioning only. The PIN goes straight into its file:
+ * softhsm2-util would take it in argv. The security officer's PIN is thrown away: a token whose PIN is
+ * lost is a lost box, to be re-sharded round, not reset. Throws TOKEN_EXISTS for a token that is there.
+ */
+export function createToken(config: HsmConfig, device: Device): DeviceInfo {
+  const api = device.initialised();
+  const slots = api.C_GetSlotList(true);
+  const info = slots.map((slot) => ({ slot, ...api.C_GetTokenInfo(slot) }));
+  if (info.some(({ label }) => trimmed(label) === config.token)) {
+    throw new HsmError("TOKEN_EXISTS", `there is a token ${config.token} already`, { remedy: "use it as it is; a token is never initialised twice" });
+  }
+  const free = info.find(({ flags }) => (flags & pkcs11js.CKF_TOKEN_INITIALIZED) === 0);
+  if (free === undefined) throw new HsmError("TOKEN_MISSING", "the module offers no slot for a new token");
+  // The PIN is on disk before the token exists: killed in between, the next try finds and uses it.
+  if (!existsSync(config.pinFile)) writeDurably(config.pinFile, utf8(randomPin()));
+  const pin = readFileSync(config.pinFile, "utf8").trimEnd();
+  const officer = randomPin();
+  api.C_InitToken(free.slot, officer, config.token);
+  const session = api.C_OpenSession(free.slot, pkcs11js.CKF_SERIAL_SESSION | pkcs11js.CKF_RW_SESSION);
+  api.C_Login(session, pkcs11js.CKU_SO, officer);
+  api.C_InitPIN(session, pin);
+  api.C_Logout(session);
+  api.C_Finalize();
+  const made = device.info;
+  if (config.softhsmConf !== undefined) {
+    device.sync();
+    backUpTokens(config.softhsmConf);
+  }
+  return made;
+}
+
+function randomPin(): string {
+  return randomBytes(pinBytes).toString("hex");
+}
