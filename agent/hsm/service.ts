@@ -1,5 +1,4 @@
 import type { Clock } from "../runtime/clock.ts";
-import { hasCode } from "../runtime/errors.ts";
 import type { Handlers } from "../runtime/ipc.ts";
 import type { HsmCalls } from "./calls.ts";
 import { Challenges } from "./challenge.ts";
@@ -44,15 +43,7 @@ export function hsmService(config: HsmConfig, clock: Clock): { readonly handlers
       receivePiece: ({ id, enc, ct, info, aad, ...digest }) => { receiving.receive(id, { enc, ct }, info, aad, digest); },
       checkValue: ({ id, seed, keyId }) => receiving.checkValue(id, seed, keyId),
       commitPiece: ({ id, vault, aad }) => receiving.commit(id, (share) => shards.commit(vault, aad, share)),
-      checkShard: ({ vault, sealed, aad, ...digest }) => {
-        try {
-          shards.check(vault, sealed, aad, digest);
-          return true;
-        } catch (error) {
-          if (hasCode(error, "SHARD_DAMAGED") || hasCode(error, "SHARE_DIGEST_MISMATCH")) return false;
-          throw error;
-        }
-      },
+      checkShard: ({ vault, sealed, aad, ...digest }) => shards.check(vault, sealed, aad, digest),
       releaseShard: ({ vault, sealed, aad, digestPrefix, digest, ...to }) => shards.release(vault, sealed, aad, { digestPrefix, digest }, to),
       resealShards: ({ from, to, shards: batch }) => shards.reseal(from, to, batch),
     },

@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
 import { seal, type SealedBox } from "../protocol/seal.ts";
+import { hasCode } from "../runtime/errors.ts";
 import { equalBytes, secretBytes, wipe } from "../runtime/secrets.ts";
 import { HsmError } from "./errors.ts";
 import { withVault, type SealKeys, type Vault } from "./seals.ts";
@@ -73,9 +74,15 @@ export class Shards {
     return withVault(this.#keys, vault, (key) => encryptProven(key, aad, share));
   }
 
-  /** Throws SHARD_DAMAGED or SHARE_DIGEST_MISMATCH. */
-  check(vault: Vault, sealed: SealedShard, aad: Uint8Array, digest: ShareDigest): void {
-    withVault(this.#keys, vault, (key) => { withShare(key, sealed, aad, (share) => { requireDigest(share, digest); }); });
+  /** Whether the shard opens and is the one in the record. */
+  check(vault: Vault, sealed: SealedShard, aad: Uint8Array, digest: ShareDigest): boolean {
+    try {
+      withVault(this.#keys, vault, (key) => { withShare(key, sealed, aad, (share) => { requireDigest(share, digest); }); });
+      return true;
+    } catch (error) {
+      if (hasCode(error, "SHARD_DAMAGED") || hasCode(error, "SHARE_DIGEST_MISMATCH")) return false;
+      throw error;
+    }
   }
 
   /** The share, sealed to `recipient` (65 bytes), only if its digest is right. */
