@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 
@@ -34,6 +34,7 @@ export function freshRoot(folder) {
   const tar = base(folder);
   const root = mkdtempSync(join(folder, "root-"));
   must("tar", "-C", root, "-xf", tar);
+  chmodSync(root, 0o755); // mkdtemp's is for its owner alone
   addNode(root);
   addRegistries(root);
   return root;
