@@ -32,7 +32,7 @@ export async function degreeBelow(points: readonly Point[], t: number): Promise<
 }
 
 /** Every choice of `size` of `items`. */
-function* choices<T>(items: readonly T[], size: number): Generator<readonly T[]> {
+export function* choices<T>(items: readonly T[], size: number): Generator<readonly T[]> {
   if (size === 0) {
     yield [];
     return;
