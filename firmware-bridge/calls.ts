@@ -40,6 +40,7 @@ const identification = z.discriminatedUnion("outcome", [
   z.strictObject({ outcome: z.literal("cancelled") }),
 ]);
 export type Identification = z.infer<typeof identification>;
+export type Matched = Extract<Identification, { outcome: "matched" }>;
 
 const nothing = z.strictObject({});
 const done = z.null();
@@ -53,8 +54,8 @@ export const bridgeCalls = {
   },
   cancel: { args: z.strictObject({ prompt: z.string() }), result: done },
   enrol: {
-    args: z.strictObject({ slot: slot.optional(), digestPrefix, timeoutMs }),
-    result: z.strictObject({ slot, digest }),
+    args: z.strictObject({ slot: slot.optional(), taken: z.array(slot).max(4096).optional(), digestPrefix, timeoutMs }),
+    result: z.strictObject({ slot, digest, emulated: z.boolean() }),
   },
   exportTemplate: { args: z.strictObject({ slot }), result: template },
   importTemplate: { args: z.strictObject({ slot, template }), result: done },

@@ -3,7 +3,7 @@ import type { Log } from "../agent/runtime/log.ts";
 import { Supervised } from "../agent/runtime/supervisor.ts";
 import { bridgeCalls, bridgeEvents, type BridgeCalls, type BridgeConfig, type EnrolStep, type Identification, type SensorStatus } from "./calls.ts";
 
-export { enrolPrompt, type BridgeConfig, type EnrolStep, type Identification, type SensorStatus } from "./calls.ts";
+export { enrolPrompt, type BridgeConfig, type EnrolStep, type Identification, type Matched, type SensorStatus } from "./calls.ts";
 
 type CallArgs<K extends keyof BridgeCalls> = Args<BridgeCalls, K>;
 type CallResult<K extends keyof BridgeCalls> = Result<BridgeCalls, K>;
@@ -21,8 +21,8 @@ export interface Bridge {
   identify(request: CallArgs<"identify">): Promise<Identification>;
   /** Ends the identification with this prompt id, or with `enrolPrompt` the enrolment; else does nothing. */
   cancel(request: CallArgs<"cancel">): Promise<void>;
-  /** Stores a new finger; on ENROL_FAILED nothing of it stays. Each step comes as an `enrol` event. */
-  enrol(request: CallArgs<"enrol">): Promise<CallResult<"enrol">>;
+  /** Stores a new finger in `slot`, or the first that is free and not `taken`; on ENROL_FAILED nothing of it stays. */
+  enrol(request: CallArgs<"enrol">, onProgress?: (step: EnrolStep) => void): Promise<CallResult<"enrol">>;
   /** At most 4096 bytes. SLOT_EMPTY. */
   exportTemplate(request: CallArgs<"exportTemplate">): Promise<Uint8Array>;
   /** SLOT_TAKEN, TEMPLATE_INVALID. */
@@ -36,7 +36,6 @@ export interface BridgeProcessOptions {
   readonly log: Log;
   /** The sensor's status, at the start and whenever it changed. */
   readonly onSensor?: (status: SensorStatus) => void;
-  readonly onEnrol?: (step: EnrolStep) => void;
   /** Held by the process for its life: one owner of the lines. */
   readonly lockFile?: string;
   /** The compiled main.js; default: the one beside this module. */
@@ -51,8 +50,9 @@ const sensorMs = 60_000;
 /** The firmware-bridge as a supervised child process. */
 export class BridgeProcess implements Bridge {
   readonly #process: Supervised<BridgeCalls>;
+  #onEnrolStep: ((step: EnrolStep) => void) | undefined;
 
-  constructor({ config, log, onSensor, onEnrol, lockFile, entry }: BridgeProcessOptions) {
+  constructor({ config, log, onSensor, lockFile, entry }: BridgeProcessOptions) {
     this.#process = new Supervised({
       name: "firmware-bridge",
       entry: entry ?? new URL("./main.js", import.meta.url),
@@ -66,7 +66,7 @@ export class BridgeProcess implements Bridge {
           if (status.success) onSensor?.(status.data);
         } else if (event === "enrol") {
           const step = bridgeEvents.enrol.safeParse(value);
-          if (step.success) onEnrol?.(step.data);
+          if (step.success) this.#onEnrolStep?.(step.data);
         }
       },
     });
@@ -100,7 +100,9 @@ export class BridgeProcess implements Bridge {
     await this.#process.call("cancel", request);
   }
 
-  enrol(request: CallArgs<"enrol">): Promise<CallResult<"enrol">> {
+  enrol(request: CallArgs<"enrol">, onProgress?: (step: EnrolStep) => void): Promise<CallResult<"enrol">> {
+    // The process enrols one finger at a time and answers SENSOR_BUSY to a second.
+    this.#onEnrolStep = onProgress;
     return this.#process.call("enrol", request, { deadlineMs: request.timeoutMs + slackMs });
   }
 

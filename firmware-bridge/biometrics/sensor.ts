@@ -62,6 +62,8 @@ export type Identification =
 export interface EnrolRequest {
   /** Default: the first free one. */
   readonly slot?: number | undefined;
+  /** Slots that belong to somebody even if the sensor says that they are free. */
+  readonly taken?: readonly number[] | undefined;
   readonly digestPrefix: Uint8Array;
   readonly timeoutMs: number;
 }
@@ -77,4 +79,5 @@ export interface Enrolment {
   readonly slot: number;
   /** SHA-256(digestPrefix ‖ template). */
   readonly digest: Uint8Array;
+  readonly emulated: boolean;
 }

@@ -38,7 +38,7 @@ export async function enrol(tools: EnrolTools, request: EnrolRequest, progress: 
     if (found.value.slot !== slot) throw failed(`the finger is found in slot ${found.value.slot}: it is enrolled there already`);
     const digest = await stableDigest(exchange, slot, request.digestPrefix);
     if (exchange.disturbances !== before) throw failed("the line was disturbed");
-    return { slot, digest };
+    return { slot, digest, emulated: exchange.line.emulated };
   } catch (error) {
     const left = stored && !await cleared(exchange, slot);
     const why = error instanceof SensorError ? error.message : "an unexpected error";

@@ -7,9 +7,14 @@ import type { Exchange } from "./exchange.ts";
 
 /** How long, and until what, a person is waited for. */
 export interface Patience {
-  /** On the clock given to {@link Finger}. */
   readonly until: number;
   readonly signal: AbortSignal;
+}
+
+/** Why waiting is over, if it is. */
+export function ended(clock: Clock, { until, signal }: Patience): Ended | undefined {
+  if (signal.aborted) return "cancelled";
+  return clock.now() >= until ? "timeout" : undefined;
 }
 
 type Image = "image" | "poor" | "empty";
@@ -38,12 +43,6 @@ export class Finger {
     this.#extended = extended;
   }
 
-  /** Why waiting is over, if it is. */
-  ended({ until, signal }: Patience): Ended | undefined {
-    if (signal.aborted) return "cancelled";
-    return this.#clock.now() >= until ? "timeout" : undefined;
-  }
-
   /** Waits until nothing lies on the sensor: what a finger did before this prompt counts for nothing. */
   async lifted(patience: Patience): Promise<Ended | "lifted"> {
     const image = await this.#poll(patience, (seen) => seen === "empty");
@@ -61,20 +60,20 @@ export class Finger {
       if (image === "image" && await this.#features(buffer) === "features") return "features";
       if (left <= 1 || image === "empty") return "poor";
       await sleep(this.#clock, pollMs);
-      image = this.ended(patience) ?? await this.#capture();
+      image = ended(this.#clock, patience) ?? await this.#capture();
     }
   }
 
   async #poll(patience: Patience, wanted: (image: Image) => boolean): Promise<Ended | Image> {
     const before = this.#exchange.disturbances;
     for (;;) {
+      const over = ended(this.#clock, patience);
+      if (over !== undefined) return over;
       const image = await this.#capture();
       if (this.#exchange.disturbances !== before) {
         throw new SensorError("SENSOR_GARBLED", "the line was disturbed while waiting for a finger", { retryable: true, remedy: "check the cable" });
       }
       if (wanted(image)) return image;
-      const ended = this.ended(patience);
-      if (ended !== undefined) return ended;
       await sleep(this.#clock, pollMs);
     }
   }

@@ -1,20 +1,22 @@
 import type { Clock } from "../../../agent/runtime/clock.ts";
+import { hasCode } from "../../../agent/runtime/errors.ts";
 import { equalBytes } from "../../../agent/runtime/secrets.ts";
 import { isDisturbance, SensorError } from "../errors.ts";
-import type { Identification, IdentifyRequest } from "../sensor.ts";
+import type { Identification, IdentifyRequest, KnownFinger } from "../sensor.ts";
 import { code } from "./codes.ts";
 import { search } from "./commands.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Finger, Patience } from "./finger.ts";
+import { ended, type Finger, type Patience } from "./finger.ts";
 import type { Parameters } from "./parameters.ts";
 import { storedDigest } from "./templates.ts";
 
 export interface IdentifyTools {
   readonly exchange: Exchange;
   readonly clock: Clock;
-  readonly finger: Finger;
   /** Pairing, then the parameters with the level; rejects unless all is as it must be. */
   readonly verify: () => Promise<Parameters>;
+  /** What captures on this module; called after a verification. */
+  readonly finger: () => Promise<Finger>;
 }
 
 const buffer = 1;
@@ -32,18 +34,19 @@ export async function identify(tools: IdentifyTools, request: IdentifyRequest, s
     try {
       unverified += 1;
       const { capacity } = await tools.verify();
+      const finger = await tools.finger();
       unverified = 0;
-      return await oneTouch(tools, request, patience, capacity);
+      return await oneTouch(tools, finger, request, patience, capacity);
     } catch (error) {
       if (!isDisturbance(error) || unverified === verifyTries) throw error;
-      const ended = tools.finger.ended(patience);
-      if (ended !== undefined) return { outcome: ended };
+      const over = ended(tools.clock, patience);
+      if (over !== undefined) return { outcome: over };
     }
   }
 }
 
-async function oneTouch(tools: IdentifyTools, { fingers }: IdentifyRequest, patience: Patience, capacity: number): Promise<Identification> {
-  const { exchange, finger } = tools;
+async function oneTouch(tools: IdentifyTools, finger: Finger, { fingers }: IdentifyRequest, patience: Patience, capacity: number): Promise<Identification> {
+  const { exchange } = tools;
   const before = exchange.disturbances;
   const lifted = await finger.lifted(patience);
   if (lifted !== "lifted") return { outcome: lifted };
@@ -53,7 +56,7 @@ async function oneTouch(tools: IdentifyTools, { fingers }: IdentifyRequest, pati
   if (exchange.disturbances !== before) {
     throw new SensorError("SENSOR_GARBLED", "the line was disturbed during the touch", { retryable: true, remedy: "check the cable" });
   }
-  return outcome;
+  return patience.signal.aborted ? { outcome: "cancelled" } : outcome;
 }
 
 const poor: Identification = { outcome: "refused", reason: "poor-image" };
@@ -73,8 +76,18 @@ async function look({ exchange, verify }: IdentifyTools, fingers: IdentifyReques
   const { slot, score } = found.value;
   const known = fingers.find((finger) => finger.slot === slot);
   if (known === undefined) return unknown;
-  const digest = await storedDigest(exchange, slot, known.digestPrefix);
-  if (!equalBytes(digest, known.digest)) return { outcome: "refused", reason: "template-changed" };
+  const digest = await digestOf(exchange, known);
+  if (digest === undefined || !equalBytes(digest, known.digest)) return { outcome: "refused", reason: "template-changed" };
   await verify();
   return { outcome: "matched", slot, score, digest, emulated: exchange.line.emulated };
+}
+
+/** Undefined if the slot that was just found cannot be read. */
+async function digestOf(exchange: Exchange, { slot, digestPrefix }: KnownFinger): Promise<Uint8Array | undefined> {
+  try {
+    return await storedDigest(exchange, slot, digestPrefix);
+  } catch (error) {
+    if (hasCode(error, "SLOT_EMPTY") || hasCode(error, "SLOT_INVALID")) return undefined;
+    throw error;
+  }
 }

@@ -9,7 +9,7 @@ import { enrol } from "./enrol.ts";
 import { templateLimit, type Exchange } from "./exchange.ts";
 import { Finger } from "./finger.ts";
 import { identify } from "./identify.ts";
-import { RingLight } from "./light.ts";
+import { showLight } from "./light.ts";
 import { examine, pair, type PairingStore, type Standing } from "./pairing.ts";
 import type { Parameters } from "./parameters.ts";
 import { probe, type Module } from "./probe.ts";
@@ -37,13 +37,11 @@ export class FingerprintSensor implements BiometricSensor {
   readonly class = "B";
   readonly #options: SensorOptions;
   readonly #exchange: Exchange;
-  readonly #light: RingLight;
   #module: Module | undefined;
 
   constructor(options: SensorOptions) {
     this.#options = options;
     this.#exchange = options.exchange;
-    this.#light = new RingLight(options.exchange, options.clock);
   }
 
   async inspect(): Promise<SensorStatus> {
@@ -71,14 +69,14 @@ export class FingerprintSensor implements BiometricSensor {
 
   async identify(request: IdentifyRequest, signal: AbortSignal): Promise<Identification> {
     const { exchange, clock } = this.#options;
-    return await identify({ exchange, clock, finger: await this.#finger(), verify: () => this.#verify() }, request, signal);
+    return await identify({ exchange, clock, verify: () => this.#verify(), finger: () => this.#finger() }, request, signal);
   }
 
   async enrol(request: EnrolRequest, progress: (step: EnrolStep) => void, signal: AbortSignal): Promise<Enrolment> {
     const { exchange, clock } = this.#options;
     const { capacity } = await this.#verify();
     const { r503 } = await this.#probed();
-    const slot = await this.#freeSlot(capacity, request.slot);
+    const slot = await this.#freeSlot(capacity, request.slot, request.taken);
     return await enrol({ exchange, clock, finger: await this.#finger(), capacity, captures: r503 ? 4 : 2, slot }, request, progress, signal);
   }
 
@@ -105,7 +103,7 @@ export class FingerprintSensor implements BiometricSensor {
   }
 
   async light(state: LightState): Promise<void> {
-    if ((await this.#probed()).r503) await this.#light.show(state);
+    if ((await this.#probed()).r503) await showLight(this.#exchange, state);
   }
 
   /** Design §7: the pairing, then the parameters, whose level must not be below ours. */
@@ -149,8 +147,8 @@ export class FingerprintSensor implements BiometricSensor {
     return new Finger(this.#exchange, this.#options.clock, r503);
   }
 
-  async #freeSlot(capacity: number, wanted: number | undefined): Promise<number> {
-    const used = new Set<number>();
+  async #freeSlot(capacity: number, wanted: number | undefined, taken: readonly number[] = []): Promise<number> {
+    const used = new Set(taken);
     for (let page = 0; page * indexPageSlots < capacity; page++) {
       for (const slot of await this.#exchange.demand(readIndex(page))) used.add(slot);
     }

@@ -76,7 +76,6 @@ const packet = fc.record({
   address: fc.constantFrom(0xffffffff, 0x12345678),
   type: fc.constantFrom(...Object.values(packetType)),
   content: fc.uint8Array({ minLength: 0, maxLength: 256 }),
-  t.end();
 });
 /** Weighted towards what looks like a packet. */
 const garbage = fc.array(fc.oneof(fc.nat(255), fc.constantFrom(0xef, 0x01, 0xff, 0x00, 0x55, 0x07)), { maxLength: 40 }).map((bytes) => Uint8Array.from(bytes));

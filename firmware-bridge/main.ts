@@ -1,0 +1,58 @@
+import { systemClock } from "../agent/runtime/clock.ts";
+import { exitCodes } from "../agent/runtime/config.ts";
+import { exitWithParent, serveParent, tellParent } from "../agent/runtime/ipc.ts";
+import { stdoutLog } from "../agent/runtime/log.ts";
+import { systemRandom } from "../agent/runtime/random.ts";
+import { greet } from "./biometrics/fingerprint/greet.ts";
+import { pairingFile } from "./biometrics/fingerprint/pairing-file.ts";
+import { FingerprintSensor } from "./biometrics/fingerprint/sensor.ts";
+import { bridgeCalls, bridgeConfig } from "./calls.ts";
+import { discover } from "./serial/discovery.ts";
+import { LineSupervisor } from "./serial/supervisor.ts";
+import { SensorService, type SensorConnection } from "./service.ts";
+
+/** The process that alone owns the serial lines. argv[2]: its configuration (`bridgeConfig`) as JSON. */
+exitWithParent();
+const log = stdoutLog("firmware-bridge");
+const clock = systemClock;
+
+function configuration(text: string | undefined) {
+  try {
+    return bridgeConfig.parse(JSON.parse(text ?? ""));
+  } catch (error) {
+    log.error("bad configuration", { error: String(error) });
+    process.exit(exitCodes.config);
+  }
+}
+const { path, allowEmulated, stateFile, securityLevel } = configuration(process.argv[2]).sensor;
+const store = pairingFile(stateFile);
+
+async function connect(): Promise<SensorConnection> {
+  const exchange = await discover({ path, allowEmulated, clock, handshake: (line) => greet(line, clock) });
+  const { line } = exchange;
+  log.info("sensor found", { path: line.path, baud: line.baudRate, emulated: line.emulated });
+  return {
+    sensor: new FingerprintSensor({ exchange, clock, random: systemRandom, store, securityLevel }),
+    emulated: line.emulated,
+    closed: line.closed,
+    close: () => line.close(),
+    onDisturbed: (listener) => { exchange.onDisturbed(listener); },
+  };
+}
+
+const service = new SensorService({
+  clock,
+  onStatus: (status) => {
+    log.info("sensor", { state: status.state, emulated: status.emulated, detail: status.detail });
+    tellParent("sensor", status);
+  },
+  onEnrol: (step) => { tellParent("enrol", step); },
+});
+serveParent(bridgeCalls, service.handlers);
+tellParent("ready");
+new LineSupervisor({
+  connect,
+  onUp: (connection) => { service.connected(connection); },
+  onDown: (reason) => { service.disconnected(reason); },
+  clock,
+}).start();
