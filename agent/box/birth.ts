@@ -104,7 +104,8 @@ export class Births {
       sealed: { iv: toBase64url(sealed.iv), ct: toBase64url(sealed.ct), tag: toBase64url(sealed.tag) },
     };
     await store.commit([this.#shelf.put(next)]);
-    await hsm.checkShard(this.#shelf.toOpen(next));
+    const readBack = this.#shelf.get(record.key, "next");
+    if (readBack === undefined || !await hsm.checkShard(this.#shelf.toOpen(readBack))) throw new Refusal("DEAL_REFUSED", `the share of ${record.key} does not open again at ${box}`);
     this.#born.delete(born.planHash);
     await hsm.closeReceiving({ id: born.planHash });
     return await this.#sign("prepared", { record: hash, key: record.key, epoch: record.epoch, attempt: record.attempt });

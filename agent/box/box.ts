@@ -1,3 +1,4 @@
+import { coordinatorHeartbeat } from "../protocol/heartbeat.ts";
 import { boxRequests } from "../protocol/messages.ts";
 import { Refusal } from "../rules/refusal.ts";
 import { Births } from "./birth.ts";
@@ -13,13 +14,14 @@ import { Shelf } from "./shelf.ts";
 export class Box {
   readonly #heartbeat: Heartbeat;
 
-  constructor(parts: BoxParts, heartbeatMs: number, version: string) {
+  /** `onNonce` is told the coordinator's latest nonce: what we send it is fresh by that. */
+  constructor(parts: BoxParts, heartbeatMs: number, onNonce: (nonce: string) => void) {
     const shelf = new Shelf(parts.store, parts.site, parts.box);
     const requests = new Requests(parts.clock);
     const prompts = new Prompts(parts, requests);
     const holder = new Holder(parts, shelf, requests);
     const births = new Births(parts, shelf);
-    this.#heartbeat = new Heartbeat(parts, shelf, heartbeatMs, version);
+    this.#heartbeat = new Heartbeat(parts, shelf, heartbeatMs);
     parts.exchange.serve(boxRequests, {
       record: ({ chain }) => parts.records.follow(chain),
       prompt: async ({ fields }, call) => ({ evidence: await prompts.prompt(fields, call.boot, call.part) }),
@@ -41,8 +43,11 @@ export class Box {
     });
     // The coordinator's word gives the first fresh nonce: answer it at once, so that a start is not a wait.
     let heard = "";
-    parts.exchange.onEvent((name, _data, { boot }) => {
-      if (name !== "coordinator" || boot === heard) return;
+    parts.exchange.onEvent((name, data, { boot }) => {
+      const beat = name === "coordinator" ? coordinatorHeartbeat.safeParse(data) : undefined;
+      if (beat?.success !== true) return;
+      onNonce(beat.data.nonce);
+      if (boot === heard) return;
       heard = boot;
       this.#heartbeat.beat().catch((error: unknown) => { parts.log.warn("heartbeat", { error: String(error) }); });
     });

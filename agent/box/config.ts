@@ -1,6 +1,9 @@
 import { z } from "zod";
 import { id, label } from "../protocol/primitives.ts";
-import { hsmSettings, milliseconds } from "../runtime/settings.ts";
+import { hsmConfig, hsmPaths } from "../hsm/client.ts";
+import { readYaml } from "../runtime/config.ts";
+import { besideConfig, configArgument } from "../runtime/main.ts";
+import { milliseconds } from "../runtime/settings.ts";
 
 /** `shardkeep agent --config FILE`. Relative paths are relative to the file. */
 export const boxConfig = z.strictObject({
@@ -9,7 +12,7 @@ export const boxConfig = z.strictObject({
   zone: label.default("default"),
   /** Folder of this box: store, TLS files, sensor pairing. */
   state: z.string(),
-  hsm: hsmSettings,
+  hsm: hsmConfig,
   broker: z.string().describe("mqtts://host:port"),
   sensor: z.strictObject({
     /** Serial device, best a by-id path of our udev rule. */
@@ -23,3 +26,11 @@ export const boxConfig = z.strictObject({
   heartbeatMs: milliseconds(2000, 100, 60_000),
 });
 export type BoxConfig = z.infer<typeof boxConfig>;
+
+/** The configuration that `args` name, its paths made absolute. */
+export function readBoxConfig(args: readonly string[]): BoxConfig {
+  const file = configArgument(args);
+  const absolute = besideConfig(file);
+  const config = readYaml(file, boxConfig);
+  return { ...config, state: absolute(config.state), hsm: hsmPaths(config.hsm, absolute), sensor: { ...config.sensor, path: absolute(config.sensor.path) } };
+}

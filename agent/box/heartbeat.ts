@@ -1,6 +1,7 @@
 import { topic } from "../protocol/topics.ts";
 import type { BoxHeartbeat } from "../protocol/heartbeat.ts";
-import { ShardkeepError } from "../runtime/errors.ts";
+import { isNamed } from "../runtime/errors.ts";
+import { version } from "../runtime/version.ts";
 import type { BoxParts } from "./parts.ts";
 import type { Shelf } from "./shelf.ts";
 
@@ -12,18 +13,16 @@ export class Heartbeat {
   readonly #parts: BoxParts;
   readonly #shelf: Shelf;
   readonly #everyMs: number;
-  readonly #version: string;
   readonly #startedAt: number;
   #counter = 0;
   #turn = 0;
   #toldInventory = "";
   #cancel: () => void = () => undefined;
 
-  constructor(parts: BoxParts, shelf: Shelf, everyMs: number, version: string) {
+  constructor(parts: BoxParts, shelf: Shelf, everyMs: number) {
     this.#parts = parts;
     this.#shelf = shelf;
     this.#everyMs = everyMs;
-    this.#version = version;
     this.#startedAt = parts.clock.now();
   }
 
@@ -33,7 +32,7 @@ export class Heartbeat {
       const jitter = 0.95 + (this.#parts.random.bytes(1)[0] ?? 0) / 2560;
       this.#cancel = this.#parts.clock.after(this.#everyMs * jitter, again);
       this.beat().catch((error: unknown) => {
-        if (!(error instanceof ShardkeepError && error.code === "NOT_CONNECTED")) this.#parts.log.warn("heartbeat", { error: String(error) });
+        if (!(isNamed(error) && error.code === "NOT_CONNECTED")) this.#parts.log.warn("heartbeat", { error: String(error) });
       });
     };
     again();
@@ -64,7 +63,7 @@ export class Heartbeat {
       // The list goes out when it changed, and now and then in case that beat was lost.
       ...(inventory !== this.#toldInventory || this.#counter % 15 === 1 ? { holdings: this.#shelf.holdings() } : {}),
       uptimeS: Math.floor((clock.now() - this.#startedAt) / 1000),
-      version: this.#version,
+      version,
     };
   }
 
@@ -74,7 +73,7 @@ export class Heartbeat {
       const { backing } = await this.#parts.hsm.info();
       return { ok: true, backing };
     } catch (error) {
-      return { ok: false, backing: "software", detail: error instanceof ShardkeepError ? error.code : "INTERNAL" };
+      return { ok: false, backing: "software", detail: isNamed(error) ? error.code : "INTERNAL" };
     }
   }
 
@@ -93,7 +92,7 @@ export class Heartbeat {
     const next = held[this.#turn++ % Math.max(1, held.length)];
     if (next === undefined) return null;
     try {
-      return { key: next.record.key, ok: await this.#shelf.verify(this.#parts.hsm, next) };
+      return { key: next.record.key, ok: await this.#parts.hsm.checkShard(this.#shelf.toOpen(next)) };
     } catch {
       return { key: next.record.key, ok: false };
     }

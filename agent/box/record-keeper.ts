@@ -4,7 +4,7 @@ import { refOf, siteRecord, type SiteRecord, type SiteRecordRef } from "../proto
 import { statementHash } from "../protocol/statement.ts";
 import { checkSuccessor } from "../rules/record.ts";
 import type { Judge } from "../rules/judge.ts";
-import { ShardkeepError } from "../runtime/errors.ts";
+import { isNamed, ShardkeepError } from "../runtime/errors.ts";
 import type { Log } from "../runtime/log.ts";
 import { entriesJson, getJson, putJson } from "../store/json.ts";
 import type { Store } from "../store/store.ts";
@@ -60,7 +60,7 @@ export class RecordKeeper {
       try {
         checkSuccessor(this.#current, next);
       } catch (error) {
-        if (error instanceof ShardkeepError && error.code === "RECORD_FORK") this.#log.error("site record forked", { version: next.body.version });
+        if (isNamed(error) && error.code === "RECORD_FORK") this.#log.error("site record forked", { version: next.body.version });
         throw error;
       }
       await this.#store.commit([putJson("site-record", next)]);

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Hsm } from "../hsm/client.ts";
+import type { StoredShard } from "../hsm/client.ts";
 import { digest } from "../protocol/canonical.ts";
 import type { Holding } from "../protocol/heartbeat.ts";
 import { atRestAad, keyRecord, keyRecordHash, prepared, sharePrefix, type ShareName } from "../protocol/key-record.ts";
@@ -75,7 +75,7 @@ export class Shelf {
   }
 
   /** What the HSM needs to open this shard and to know that it is the recorded one. */
-  toOpen(one: Shelved): { vault: { generation: number; enc: Uint8Array; ct: Uint8Array }; sealed: { iv: Uint8Array; ct: Uint8Array; tag: Uint8Array }; aad: Uint8Array; digestPrefix: Uint8Array; digest: Uint8Array } {
+  toOpen(one: Shelved): StoredShard {
     const name = this.nameIn(one.record);
     if (name === undefined) throw new ShardkeepError("NOT_A_HOLDER", `${this.#box} is no holder in the record of ${one.record.key}`);
     return {
@@ -85,16 +85,5 @@ export class Shelf {
       digestPrefix: sharePrefix(this.#site, name),
       digest: bytes(name.digest),
     };
-  }
-
-  /** Opens a shard in the HSM and checks its digest; false if it cannot be opened as recorded. */
-  async verify(hsm: Hsm, one: Shelved): Promise<boolean> {
-    try {
-      await hsm.checkShard(this.toOpen(one));
-      return true;
-    } catch (error) {
-      if (error instanceof ShardkeepError && !error.retryable) return false;
-      throw error;
-    }
   }
 }

@@ -1,13 +1,16 @@
 import { z } from "zod";
 import { id } from "../protocol/primitives.ts";
-import { hsmSettings, milliseconds } from "../runtime/settings.ts";
+import { hsmConfig, hsmPaths } from "../hsm/client.ts";
+import { readYaml } from "../runtime/config.ts";
+import { besideConfig, configArgument } from "../runtime/main.ts";
+import { milliseconds } from "../runtime/settings.ts";
 
 /** `shardkeep coordinator --config FILE`. Relative paths are relative to the file. */
 export const coordinatorConfig = z.strictObject({
   site: id,
   coordinator: id.default("coordinator"),
   state: z.string(),
-  hsm: hsmSettings,
+  hsm: hsmConfig,
   /** Either the embedded broker at an address, or another broker by URL. */
   broker: z.union([
     z.strictObject({ listen: z.strictObject({ host: z.string().default("127.0.0.1"), port: z.int().min(1).max(65535) }) }),
@@ -24,3 +27,11 @@ export const coordinatorConfig = z.strictObject({
   mostRefusedFingers: z.int().min(1).max(20).default(3),
 });
 export type CoordinatorConfig = z.infer<typeof coordinatorConfig>;
+
+/** The configuration that `args` name, its paths made absolute. */
+export function readCoordinatorConfig(args: readonly string[]): CoordinatorConfig {
+  const file = configArgument(args);
+  const absolute = besideConfig(file);
+  const config = readYaml(file, coordinatorConfig);
+  return { ...config, state: absolute(config.state), hsm: hsmPaths(config.hsm, absolute) };
+}

@@ -8,7 +8,7 @@ import type { DeviceInfo } from "./device.ts";
 import type { Hsm } from "./hsm.ts";
 import { prepareDirectory, tokenDirectory } from "./softhsm.ts";
 
-export { hsmConfig, type HsmConfig } from "./config.ts";
+export { hsmConfig, hsmPaths, type HsmConfig } from "./config.ts";
 export type { Hsm, StoredShard } from "./hsm.ts";
 
 export interface HsmOptions {

@@ -18,3 +18,9 @@ export const hsmConfig = z.strictObject({
   parameters: z.string().max(1024).optional(),
 });
 export type HsmConfig = z.infer<typeof hsmConfig>;
+
+/** The same configuration with its paths made absolute. */
+export function hsmPaths(config: HsmConfig, absolute: (path: string) => string): HsmConfig {
+  const { pinFile, softhsmConf } = config;
+  return { ...config, pinFile: absolute(pinFile), ...(softhsmConf === undefined ? {} : { softhsmConf: absolute(softhsmConf) }) };
+}

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Clock } from "../runtime/clock.ts";
 import { toBase64url } from "../runtime/encoding.ts";
-import { fromWire, ShardkeepError, toWire } from "../runtime/errors.ts";
+import { fromWire, isNamed, ShardkeepError, toWire } from "../runtime/errors.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Random } from "../runtime/random.ts";
 import { readEnvelope, writeEnvelope, type Envelope, type EnvelopeBody, type Reader } from "../protocol/envelope.ts";
@@ -202,7 +202,7 @@ export class Exchange {
     try {
       data = { value: await this.#handle(from, boot, body, fresh) };
     } catch (error) {
-      if (!(error instanceof ShardkeepError)) this.#o.log.error("request failed", { from, request: body.type, error: String(error) });
+      if (!(isNamed(error))) this.#o.log.error("request failed", { from, request: body.type, error: String(error) });
       data = { error: toWire(error) };
     }
     const answer = await this.#writeAnswer(from, body, data, false);

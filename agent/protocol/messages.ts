@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { evidence, enrolled } from "./evidence.ts";
+import { boxAnswer } from "./joining.ts";
 import { activated, certifiedRecord, check, deal, join, keyRecord, plan, prepared, sealed } from "./key-record.ts";
 import { base64url, counter, hash, id, label, publicKey, random128, sealedUpTo } from "./primitives.ts";
 import { enclaveKeys, requestFields, use } from "./request.ts";
@@ -104,7 +105,7 @@ export const clientRequests = {
   "key-show": { request: z.strictObject({ key: label }), response: certifiedRecord },
   "box-approve": {
     request: z.strictObject({ request: z.json() }),
-    response: z.strictObject({ answer: z.json() }),
+    response: z.strictObject({ answer: boxAnswer }),
   },
   "client-approve": {
     request: z.strictObject({ id, key: publicKey, tlsKey: z.string().max(1000), person: id.optional(), admin: z.boolean() }),

@@ -39,15 +39,14 @@ export interface WireError {
 
 /** Reduces anything thrown to its safe fields. An unexpected error shows as INTERNAL without its text. */
 export function toWire(error: unknown): WireError {
-  if (!(error instanceof ShardkeepError)) {
+  if (!isNamed(error)) {
     return { code: "INTERNAL", message: "an unexpected error; the log of that process has it" };
   }
-  const known = error as ShardkeepError;
   return {
-    code: known.code,
-    message: known.message,
-    ...(known.remedy === undefined ? {} : { remedy: known.remedy }),
-    ...(known.retryable ? { retryable: true } : {}),
+    code: error.code,
+    message: error.message,
+    ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
+    ...(error.retryable ? { retryable: true } : {}),
   };
 }
 
@@ -57,6 +56,11 @@ export function fromWire(wire: WireError): ShardkeepError {
     ...(wire.remedy === undefined ? {} : { remedy: wire.remedy }),
     ...(wire.retryable === undefined ? {} : { retryable: wire.retryable }),
   });
+}
+
+/** Whether something thrown is one of ours (`instanceof` alone would make its code an `any`). */
+export function isNamed(error: unknown): error is ShardkeepError {
+  return error instanceof ShardkeepError;
 }
 
 /** True if `error` carries exactly this code. */

@@ -45,6 +45,7 @@ interface Pending {
 }
 
 const restartMs = { first: 50, most: 30_000 } as const;
+const defaultDeadlineMs = 5000;
 
 /**
  * A child process as a crash domain (design §3): started through `setpriv --pdeathsig KILL` so that a
@@ -60,6 +61,7 @@ export class Supervised<C extends Calls> {
   #stopped = false;
   #backoffMs: number = restartMs.first;
   #restarts = 0;
+  #cancelRestart = (): void => undefined;
 
   constructor(options: SupervisedOptions<C>) {
     this.#options = options;
@@ -82,13 +84,28 @@ export class Supervised<C extends Calls> {
 
   readonly call: Caller<C> = async (call, args, options) => {
     if (this.#stopped) throw this.#error("PROCESS_STOPPED", "is stopped");
-    await this.#up;
-    return await this.#send(call, args, options?.deadlineMs);
+    const deadlineMs = options?.deadlineMs ?? this.#options.deadlineMs ?? defaultDeadlineMs;
+    await this.#upWithin(deadlineMs);
+    return await this.#send(call, args, deadlineMs);
   };
+
+  /** The back-off may be longer than a caller can wait. */
+  async #upWithin(deadlineMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => { reject(this.#error("PROCESS_DOWN", `was not up again within ${deadlineMs} ms`)); }, deadlineMs);
+    });
+    try {
+      await Promise.race([this.#up, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
 
   /** Ends the child: asked by closing its channel, forced after `graceMs`. */
   async stop(graceMs = 2000): Promise<void> {
     this.#stopped = true;
+    this.#cancelRestart();
     const child = this.#child;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise<void>((resolve) => { child.once("exit", () => { resolve(); }); });
@@ -145,7 +162,7 @@ export class Supervised<C extends Calls> {
         this.#ended(child, signal ?? `exit ${String(code)}`);
       });
     });
-    await onStart?.((call, callArgs, options) => this.#send(call, callArgs, options?.deadlineMs));
+    await onStart?.((call, callArgs, options) => this.#send(call, callArgs, options?.deadlineMs ?? this.#options.deadlineMs ?? defaultDeadlineMs));
     this.#backoffMs = restartMs.first;
   }
 
@@ -162,16 +179,17 @@ export class Supervised<C extends Calls> {
     this.#backoffMs = Math.min(wait * 2, restartMs.most);
     this.#restarts += 1;
     this.#up = new Promise<void>((resolve, reject) => {
-      setTimeout(() => {
-        if (this.#stopped) reject(this.#error("PROCESS_STOPPED", "is stopped"));
-        else this.#spawn().then(resolve, reject);
-      }, wait);
+      const again = setTimeout(() => { this.#spawn().then(resolve, reject); }, wait);
+      this.#cancelRestart = () => {
+        clearTimeout(again);
+        reject(this.#error("PROCESS_STOPPED", "is stopped"));
+      };
     });
     // Callers see the rejection when they call; the next exit event schedules the next try.
     this.#up.catch((error: unknown) => { this.#options.log.error("child did not start", { child: this.#options.name, error: String(error) }); });
   }
 
-  #send<K extends keyof C & string>(call: K, args: Args<C, K>, deadlineMs = this.#options.deadlineMs ?? 5000): Promise<Result<C, K>> {
+  #send<K extends keyof C & string>(call: K, args: Args<C, K>, deadlineMs: number): Promise<Result<C, K>> {
     const child = this.#child;
     if (child?.connected !== true) return Promise.reject(this.#error("PROCESS_ENDED", "is not running"));
     if (this.#pending.size >= (this.#options.maxInFlight ?? 64)) {
@@ -181,7 +199,7 @@ export class Supervised<C extends Calls> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#pending.delete(id);
-        child.kill("SIGKILL");
+        this.#kill(child);
         reject(this.#error("PROCESS_HUNG", `gave no answer to ${call} in ${deadlineMs} ms and was restarted`));
       }, deadlineMs);
       this.#pending.set(id, { call, resolve: resolve, reject, timer });
@@ -191,6 +209,20 @@ export class Supervised<C extends Calls> {
         if (this.#pending.delete(id)) reject(this.#error("PROCESS_ENDED", `did not take ${call}`));
       });
     });
+  }
+
+  /** Ends a child that gives no answer; calls wait from now on for the next one. */
+  #kill(child: ChildProcess): void {
+    if (child.killed) return;
+    child.kill("SIGKILL");
+    const next = new Promise<void>((resolve, reject) => {
+      child.once("exit", () => {
+        if (this.#up === next) reject(this.#error("PROCESS_ENDED", "is not running"));
+        else resolve(this.#up);
+      });
+    });
+    next.catch(() => undefined);
+    this.#up = next;
   }
 
   #receive(raw: unknown): void {

@@ -1,0 +1,106 @@
+import { boxRequest, challengeSecretContext, type BoxAnswer } from "../protocol/joining.ts";
+import type { z } from "zod";
+import { boxRequests, type clientRequests } from "../protocol/messages.ts";
+import type { SiteRecord } from "../protocol/site-record.ts";
+import { signStatement, verifyStatement } from "../protocol/statement.ts";
+import { isByBox } from "../rules/birth.ts";
+import { Refusal } from "../rules/refusal.ts";
+import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
+import { ShardkeepError } from "../runtime/errors.ts";
+import type { Fleet } from "./fleet.ts";
+import type { CoordinatorParts } from "./parts.ts";
+import { SiteError } from "./site-keeper.ts";
+
+type Approve = z.infer<typeof clientRequests["client-approve"]["request"]>;
+type Enrol = z.infer<typeof clientRequests["person-enrol"]["request"]>;
+type EnrolPart = z.infer<typeof clientRequests["person-enrol"]["part"]>;
+
+export class JoinError extends ShardkeepError<"REQUEST_INVALID" | "NAME_TAKEN"> {}
+
+const enrolMs = 90_000;
+
+/** Whether this client may change the site while its record is unsealed. */
+export function requireAdmin(parts: CoordinatorParts, client: string): void {
+  const known = parts.site.current.body.clients.find((one) => one.id === client);
+  if (known?.admin !== true) throw new Refusal("NOT_PERMITTED", `${client} is no administrator of this site`);
+}
+
+/** Nothing irreversible is begun for a change that the sealed record would refuse. */
+function requireUnsealed({ site }: CoordinatorParts): void {
+  if (site.current.body.sealed) {
+    throw new ShardkeepError("RECORD_SEALED", "the site record is sealed: it changes only with the fingers that rule `record` asks for, which this version cannot collect", { remedy: "settle boxes, people and rules before `shardkeep site seal`" });
+  }
+}
+
+/** `site approve`: takes a box's signed request, gives it a certificate and its challenge secret (design §6). */
+export async function approveBox(parts: CoordinatorParts, raw: unknown): Promise<BoxAnswer> {
+  requireUnsealed(parts);
+  const { site, hsm, certifier, config } = parts;
+  const parsed = boxRequest.safeParse(raw);
+  if (!parsed.success) throw new JoinError("REQUEST_INVALID", "this is no box request, or half of one", { remedy: "copy the file again, or run `shardkeep box request` again" });
+  const request = parsed.data;
+  if (request.site !== config.site) throw new JoinError("REQUEST_INVALID", `this request is for site ${request.site}, here is ${config.site}`);
+  if (!verifyStatement(request, config.site, request.body.key)) throw new JoinError("REQUEST_INVALID", `the request of ${request.by} is not signed by its own key`);
+  const known = site.current.body.boxes.find((box) => box.id === request.by);
+  if (known !== undefined && known.key !== request.body.key) throw new JoinError("NAME_TAKEN", `there is another box ${request.by} with another key`, { remedy: "give the new box another name" });
+  const recipient = fromBase64url(request.body.sealKey.key);
+  if (recipient === null) throw new JoinError("REQUEST_INVALID", "the request has no seal key");
+
+  const certificate = await certifier.certify(request.by, request.body.tlsKey);
+  // The same box may ask again (its answer was lost): it gets a new secret, and the old one is gone.
+  if (known !== undefined) await hsm.removeChallengeSecret({ box: request.by });
+  const secret = await hsm.createChallengeSecret({ box: request.by, recipient, info: challengeSecretContext(config.site, request.by) });
+  const record = known !== undefined ? site.current : await site.change((body) => ({
+    ...body, boxes: [...body.boxes, { id: request.by, zone: request.body.zone, key: request.body.key }],
+  }));
+  return await signStatement({ sign: (message) => hsm.sign("authority", message) }, "box-answer", config.site, record.by, {
+    box: request.by, certificate, ca: certifier.ca, generation: request.body.sealKey.generation,
+    challengeSecret: { enc: toBase64url(secret.enc), ct: toBase64url(secret.ct) }, record,
+  });
+}
+
+/** `client add`: a client's keys are made where it lives; here they get a name. */
+export async function approveClient(parts: CoordinatorParts, { id, key, tlsKey, person, admin }: Approve): Promise<{ certificate: string; ca: string }> {
+  requireUnsealed(parts);
+  const { site, certifier } = parts;
+  const certificate = await certifier.certify(id, tlsKey);
+  const known = site.current.body.clients.find((client) => client.id === id);
+  if (known !== undefined && known.key !== key) throw new JoinError("NAME_TAKEN", `there is another client ${id} with another key`, { remedy: "give the new client another name" });
+  if (known === undefined) {
+    await site.change((body) => ({ ...body, clients: [...body.clients, { id, key, admin, ...(person === undefined ? {} : { person }) }] }));
+  }
+  return { certificate, ca: certifier.ca };
+}
+
+/** `person add`: the box enrols and signs what it enrolled; the record takes it in. */
+export async function enrolPerson(parts: CoordinatorParts, fleet: Fleet, { person, finger, box, roles }: Enrol, onPart: (part: EnrolPart) => void): Promise<{ record: SiteRecord; sensor: "device" | "emulated" }> {
+  requireUnsealed(parts);
+  const { site, exchange } = parts;
+  if (!site.current.body.boxes.some((one) => one.id === box)) throw new SiteError("UNKNOWN_BOX", `${box} is no box of this site`, { remedy: "`shardkeep status` lists the boxes" });
+  if (!fleet.isLive(box)) throw new SiteError("UNKNOWN_BOX", `${box} is not there`, { remedy: "`shardkeep status` shows which boxes are silent", retryable: true });
+  const known = site.current.body.people.find((one) => one.id === person);
+  if (known?.fingers.some((one) => one.name === finger && one.box === box) === true) {
+    throw new SiteError("PERSON_EXISTS", `${person} has ${finger} at ${box} already`, { remedy: "`shardkeep person remove` first, or another --finger" });
+  }
+  if (known === undefined && roles === undefined) throw new SiteError("UNKNOWN_PERSON", `${person} is new: a role is needed`, { remedy: "add --role" });
+  const { enrolled, sensor } = await exchange.request(boxRequests, "enrol", box, { person, finger }, { deadlineMs: enrolMs, onPart });
+  const { body } = enrolled;
+  if (!isByBox(enrolled, site.current) || enrolled.by !== box || body.person !== person || body.finger !== finger) throw new Refusal("EVIDENCE_INVALID", `${box} enrolled somebody else`);
+  const record = await site.addFinger(person, roles, { name: finger, box, slot: body.slot, template: body.template });
+  return { record, sensor };
+}
+
+/** `person remove`: the fingers leave the sensors that can be reached, and in any case the record. */
+export async function removePerson(parts: CoordinatorParts, fleet: Fleet, person: string): Promise<SiteRecord> {
+  requireUnsealed(parts);
+  const { site, exchange, log } = parts;
+  const known = site.current.body.people.find((one) => one.id === person);
+  await Promise.all((known?.fingers ?? []).filter(({ box }) => fleet.isLive(box)).map(async ({ box, name }) => {
+    try {
+      await exchange.request(boxRequests, "unenrol", box, { person, finger: name });
+    } catch (error) {
+      log.warn("finger not removed from the sensor", { box, error: String(error) });
+    }
+  }));
+  return await site.removePerson(person);
+}

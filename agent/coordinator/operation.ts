@@ -1,0 +1,273 @@
+import type { z } from "zod";
+import type { Enclave } from "../enclave/client.ts";
+import type { Evidence } from "../protocol/evidence.ts";
+import { boxRequests, type clientRequests, type UsePart } from "../protocol/messages.ts";
+import { keyRecordHash, type KeyRecord } from "../protocol/key-record.ts";
+import type { Sealed } from "../protocol/primitives.ts";
+import { challengeMessage, requestDigest, type RequestFields } from "../protocol/request.ts";
+import type { Rule } from "../protocol/site-record.ts";
+import { judgeEvidence } from "../rules/judge.ts";
+import { openOperation, stepOperation, type OperationEffect, type OperationEvent, type OperationState, type Verdict } from "../rules/operation.ts";
+import { decide, mayAttest, type Attestation } from "../rules/policy.ts";
+import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
+import { isNamed } from "../runtime/errors.ts";
+import { operationError } from "./failures.ts";
+import type { Fleet } from "./fleet.ts";
+import type { CoordinatorParts } from "./parts.ts";
+
+export type UseResult = z.infer<typeof clientRequests.use.response>;
+
+export interface OperationPlan {
+  readonly fields: RequestFields;
+  readonly rule: Rule;
+  /** The person for whom the client acts; undefined for a service. */
+  readonly requester: string | undefined;
+  readonly enclave: Enclave;
+  /** Of the key that is used; undefined where one is being made. */
+  readonly record: KeyRecord | undefined;
+  /** Makes the key, once the evidence is there. */
+  readonly create?: (evidence: readonly Evidence[]) => Promise<UseResult>;
+  readonly onPart: (part: UsePart) => void;
+}
+
+interface Settle {
+  readonly resolve: (result: UseResult) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const challengeMs = 4000;
+const bytes = (text: string): Uint8Array => fromBase64url(text) ?? new Uint8Array();
+
+/**
+ * One operation under way: carries out the effects of the table in rules/operation.ts and feeds what
+ * happens back to it. Every path ends the enclave and takes the prompts back.
+ */
+export class Operation {
+  readonly #parts: CoordinatorParts;
+  readonly #fleet: Fleet;
+  readonly #plan: OperationPlan;
+  readonly digest: string;
+  readonly result: Promise<UseResult>;
+  readonly #settle: Settle;
+  #state: OperationState;
+  readonly #evidence: Evidence[] = [];
+  readonly #attested: Attestation[] = [];
+  readonly #prompting = new Set<string>();
+  readonly #shards = new Map<string, Sealed>();
+  readonly #cancels: (() => void)[] = [];
+  #finished: UseResult | undefined;
+  #detail: string | undefined;
+
+  constructor(parts: CoordinatorParts, fleet: Fleet, plan: OperationPlan) {
+    this.#parts = parts;
+    this.#fleet = fleet;
+    this.#plan = plan;
+    this.digest = requestDigest(plan.fields);
+    const holders = (plan.record?.holders ?? []).map(({ box }) => box).filter((box) => fleet.isLive(box));
+    this.#state = openOperation(plan.record === undefined ? "create" : "use", plan.record?.threshold ?? 0, holders, parts.config.mostRefusedFingers);
+    let settle: Settle = { resolve: () => undefined, reject: () => undefined };
+    this.result = new Promise((resolve, reject) => { settle = { resolve, reject }; });
+    this.#settle = settle;
+    this.#cancels.push(parts.clock.after(plan.fields.deadlineMs, () => { this.dispatch({ type: "deadline" }); }));
+    plan.onPart({ state: "accepted", fields: plan.fields, rule: plan.rule });
+  }
+
+  get request(): string {
+    return this.#plan.fields.use.body.request;
+  }
+
+  get client(): string {
+    return this.#plan.fields.use.by;
+  }
+
+  /** The client's payload, sealed to the enclave; nobody is prompted before it fits its commitment. */
+  async payload(sealed: Sealed): Promise<void> {
+    if (this.#state.phase !== "opening") throw operationError("PAYLOAD_MISMATCH", "this request has its payload already");
+    try {
+      await this.#plan.enclave.payload({ site: this.#parts.config.site, use: this.#plan.fields.use.body, enc: sealed.enc, ct: sealed.ct });
+      this.dispatch({ type: "payload" });
+    } catch (error) {
+      this.#fail(error);
+      throw error;
+    }
+  }
+
+  cancel(): void {
+    this.dispatch({ type: "cancelled" });
+  }
+
+  dispatch(event: OperationEvent): void {
+    const { state, effects } = stepOperation(this.#state, event);
+    this.#state = state;
+    for (const effect of effects) this.#carryOut(effect);
+  }
+
+  #carryOut(effect: OperationEffect): void {
+    switch (effect.do) {
+      case "prompt": this.#prompt(); break;
+      case "challenge":
+        this.#takePromptsBack();
+        this.#plan.onPart({ state: "challenged", holders: [...this.#state.holders] });
+        for (const box of this.#state.holders) void this.#challenge(box);
+        break;
+      case "grace": this.#cancels.push(this.#parts.clock.after(this.#parts.config.graceMs, () => { this.dispatch({ type: "grace-over" }); })); break;
+      case "release": for (const box of effect.boxes) void this.#release(box); break;
+      case "compute": void this.#compute(effect.boxes); break;
+      case "create": this.#takePromptsBack(); void this.#create(); break;
+      case "quarantine": void this.#fleet.quarantine(effect.box, "HSM_COMPROMISED"); break;
+      case "finish": this.#finish(effect.error); break;
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (!(isNamed(error))) this.#parts.log.error("operation failed", { error: String(error) });
+    this.#detail = isNamed(error) ? error.message : undefined;
+    this.dispatch({ type: "failed", code: isNamed(error) ? error.code : "INTERNAL" });
+  }
+
+  /** Boxes whose sensor knows a person that may still count. */
+  #prompt(): void {
+    const record = this.#parts.site.current.body;
+    const { rule, requester } = this.#plan;
+    for (const person of record.people) {
+      if (!mayAttest(record, rule, requester, person.id)) continue;
+      for (const { box } of person.fingers) if (this.#fleet.isLive(box)) this.#prompting.add(box);
+    }
+    this.#tellWaiting();
+    for (const box of this.#prompting) void this.#promptAt(box);
+    this.#endIfNobodyCanTouch();
+  }
+
+  async #promptAt(box: string): Promise<void> {
+    const { exchange, site, log } = this.#parts;
+    const { fields, rule, requester, onPart } = this.#plan;
+    try {
+      const { evidence } = await exchange.request(boxRequests, "prompt", box, { fields }, {
+        deadlineMs: fields.deadlineMs,
+        onPart: (part) => {
+          if (part.state !== "refused" || this.#state.phase !== "waiting") return;
+          onPart({ state: "refused-finger", box, reason: part.reason });
+          this.dispatch({ type: "refused-finger", reason: part.reason });
+        },
+      });
+      if (this.#state.phase !== "waiting" || evidence.by !== box) return;
+      const attested = judgeEvidence(evidence, this.digest, rule, { siteRecord: site.current, isQuarantined: (other) => this.#fleet.isQuarantined(other) });
+      this.#evidence.push(evidence);
+      this.#attested.push(attested);
+      this.#prompting.delete(box);
+      const decision = decide(site.current.body, rule, requester, this.#attested);
+      this.#tellWaiting();
+      this.dispatch({ type: "evidence", satisfied: decision.allowed });
+      if (!decision.allowed && !rule.distinctBoxes) {
+        this.#prompting.add(box);
+        await this.#promptAt(box);
+      } else {
+        this.#endIfNobodyCanTouch();
+      }
+    } catch (error) {
+      this.#prompting.delete(box);
+      if (this.#state.phase !== "waiting") return;
+      log.warn("prompt", { box, error: String(error) });
+      this.#endIfNobodyCanTouch();
+    }
+  }
+
+  #endIfNobodyCanTouch(): void {
+    if (this.#prompting.size === 0 && this.#state.phase === "waiting") this.dispatch({ type: "failed", code: "NO_SENSOR" });
+  }
+
+  #tellWaiting(): void {
+    const decision = decide(this.#parts.site.current.body, this.#plan.rule, this.#plan.requester, this.#attested);
+    this.#plan.onPart({ state: "waiting", have: this.#attested.map(({ box, person }) => ({ box, person })), still: decision.allowed ? "" : decision.still });
+  }
+
+  #takePromptsBack(): void {
+    for (const box of this.#prompting) {
+      this.#parts.exchange.request(boxRequests, "prompt-cancel", box, { digest: this.digest }).catch((error: unknown) => {
+        this.#parts.log.warn("prompt not taken back", { box, error: String(error) });
+      });
+    }
+    this.#prompting.clear();
+  }
+
+  async #challenge(box: string): Promise<void> {
+    const { exchange, random, config, hsm } = this.#parts;
+    const { fields, record, onPart } = this.#plan;
+    if (record === undefined) return;
+    const nonce = toBase64url(random.bytes(16));
+    try {
+      const { mac } = await exchange.request(boxRequests, "challenge", box, { fields, evidence: this.#evidence, nonce }, { deadlineMs: challengeMs });
+      const message = challengeMessage(config.site, nonce, this.digest, record, box);
+      const verdict: Verdict = await hsm.verifyMac({ box, message, mac: bytes(mac) }) ? "good" : "wrong";
+      // Before any verdict our own HSM passes a known-answer test: a sick coordinator convicts nobody.
+      if (verdict === "wrong") await this.#ownHsmIsSound();
+      if (verdict === "good") onPart({ state: "answered", box });
+      this.dispatch({ type: "answer", box, verdict });
+    } catch (error) {
+      if (isNamed(error) && error.code === "COORDINATOR_HSM_FAULT") this.#fail(error);
+      else this.dispatch({ type: "answer", box, ...silenceOrRefusal(error) });
+    }
+  }
+
+  async #ownHsmIsSound(): Promise<void> {
+    try {
+      await this.#parts.hsm.selfTest();
+    } catch (cause) {
+      this.#parts.log.error("own HSM fails its self-test", { error: String(cause) });
+      throw operationError("COORDINATOR_HSM_FAULT");
+    }
+  }
+
+  async #release(box: string): Promise<void> {
+    try {
+      const { shard } = await this.#parts.exchange.request(boxRequests, "release", box, { digest: this.digest }, { deadlineMs: challengeMs });
+      this.#shards.set(box, shard);
+      this.dispatch({ type: "shard", box });
+    } catch (error) {
+      this.dispatch({ type: "no-shard", box, code: silenceOrRefusal(error).code ?? "NOT_ENOUGH_HOLDERS" });
+    }
+  }
+
+  async #compute(boxes: readonly string[]): Promise<void> {
+    const { enclave, fields, record, onPart } = this.#plan;
+    if (record === undefined || keyRecordHash(record) !== fields.record) return;
+    onPart({ state: "released", holders: [...boxes] });
+    const shards = boxes.flatMap((box) => {
+      const shard = this.#shards.get(box);
+      return shard === undefined ? [] : [{ box, ...shard }];
+    });
+    try {
+      const { digest, result, sig, offPolynomial } = await enclave.operate({ fields, record, shards });
+      for (const box of offPolynomial) await this.#fleet.quarantine(box, "KEY_CHECK_FAILED");
+      this.#finished = { enclave: enclave.keys, digest, result, sig };
+      this.dispatch({ type: "computed" });
+    } catch (error) {
+      if (isNamed(error) && error.code === "KEY_CHECK_FAILED") this.dispatch({ type: "key-check-failed" });
+      else this.#fail(error);
+    }
+  }
+
+  async #create(): Promise<void> {
+    try {
+      this.#finished = await this.#plan.create?.(this.#evidence);
+      this.dispatch({ type: "computed" });
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #finish(error: string | null): void {
+    for (const cancel of this.#cancels) cancel();
+    this.#takePromptsBack();
+    void this.#plan.enclave.end();
+    const { use } = this.#plan.fields;
+    this.#parts.log.info("operation ended", { client: use.by, key: use.body.key, operation: use.body.operation, resource: use.body.resource, error: error ?? "none" });
+    if (error === null && this.#finished !== undefined) this.#settle.resolve(this.#finished);
+    else this.#settle.reject(operationError(error ?? "INTERNAL", this.#detail));
+  }
+}
+
+function silenceOrRefusal(error: unknown): { readonly verdict: "silent" | "refused"; readonly code?: string } {
+  if (!(isNamed(error)) || error.code === "NO_ANSWER") return { verdict: "silent" };
+  return { verdict: "refused", code: error.code };
+}

@@ -1,0 +1,122 @@
+import type { Evidence } from "../protocol/evidence.ts";
+import type { UsePart } from "../protocol/messages.ts";
+import { keyRecordHash } from "../protocol/key-record.ts";
+import type { Sealed } from "../protocol/primitives.ts";
+import type { RequestFields, Use } from "../protocol/request.ts";
+import { statementHash, verifyStatement } from "../protocol/statement.ts";
+import { ruleFor } from "../rules/policy.ts";
+import { Refusal } from "../rules/refusal.ts";
+import { ShardkeepError } from "../runtime/errors.ts";
+import { giveBirth, planBirth } from "./birth.ts";
+import { operationError } from "./failures.ts";
+import type { Fleet } from "./fleet.ts";
+import type { KeyShelf } from "./key-shelf.ts";
+import { Operation, type UseResult } from "./operation.ts";
+import type { CoordinatorParts } from "./parts.ts";
+
+/** Operations at once: each has an enclave process. */
+const mostOperations = 32;
+/** Request ids are remembered for the life of this session; a client binds each to one of its nonces. */
+const mostRequests = 100_000;
+
+export class BusyError extends ShardkeepError<"TOO_MANY_OPERATIONS" | "REQUEST_REPEATED" | "UNKNOWN_REQUEST"> {}
+
+/** Takes requests from clients, decides what can be decided before anybody is bothered, and runs them. */
+export class Operations {
+  readonly #parts: CoordinatorParts;
+  readonly #fleet: Fleet;
+  readonly #keys: KeyShelf;
+  readonly #running = new Map<string, Operation>();
+  readonly #requests = new Set<string>();
+  #starting = 0;
+
+  constructor(parts: CoordinatorParts, fleet: Fleet, keys: KeyShelf) {
+    this.#parts = parts;
+    this.#fleet = fleet;
+    this.#keys = keys;
+  }
+
+  get count(): number {
+    return this.#running.size;
+  }
+
+  async use(use: Use, client: string, onPart: (part: UsePart) => void): Promise<UseResult> {
+    if (this.#running.size + this.#starting >= mostOperations) throw new BusyError("TOO_MANY_OPERATIONS", `${mostOperations} operations are under way`, { retryable: true });
+    this.#starting += 1;
+    let operation: Operation;
+    try {
+      operation = await this.#open(use, client, onPart);
+      this.#running.set(operation.request, operation);
+    } finally {
+      this.#starting -= 1;
+    }
+    try {
+      return await operation.result;
+    } finally {
+      this.#running.delete(operation.request);
+    }
+  }
+
+  payload(request: string, client: string, payload: Sealed): Promise<void> {
+    return this.#of(request, client).payload(payload);
+  }
+
+  cancel(request: string, client: string): void {
+    this.#of(request, client).cancel();
+  }
+
+  #of(request: string, client: string): Operation {
+    const operation = this.#running.get(request);
+    if (operation?.client !== client) throw new BusyError("UNKNOWN_REQUEST", "no such request of this client is under way");
+    return operation;
+  }
+
+  async #open(use: Use, client: string, onPart: (part: UsePart) => void): Promise<Operation> {
+    const { site, enclaves } = this.#parts;
+    const record = site.current.body;
+    const known = record.clients.find((one) => one.id === use.by);
+    if (known === undefined || use.by !== client || !verifyStatement(use, site.current.site, known.key)) throw new Refusal("REQUEST_FORGED", `the request is not signed by ${client}`);
+    if (!record.sealed) throw new Refusal("NOT_SEALED", "the site record is not sealed: no key is made or used", { remedy: "shardkeep site seal" });
+    const { key, operation, resource, create } = use.body;
+    const rule = ruleFor(record, key, operation, resource);
+    if (rule === undefined) throw operationError("NOT_PERMITTED", `no rule lets anybody ${operation} ${resource} with key ${key}`);
+    if ((operation === "create") !== (create !== undefined)) throw new Refusal("REQUEST_FORGED", "key parameters and operation do not fit");
+    this.#once(use.body.request);
+
+    const shared = { rule, requester: known.person, onPart };
+    if (create === undefined) {
+      const certified = this.#keys.get(key);
+      if (certified === undefined) throw operationError("NOT_PERMITTED", `there is no key ${key}`);
+      const live = certified.record.holders.filter(({ box }) => this.#fleet.isLive(box)).length;
+      if (live < certified.record.threshold) throw operationError("NOT_ENOUGH_HOLDERS", `${live} of ${certified.record.holders.length} holders of ${key} are there, ${certified.record.threshold} are needed`);
+      const enclave = await enclaves.take();
+      const fields = this.#fields(use, { epoch: certified.record.epoch, attempt: certified.record.attempt, record: keyRecordHash(certified.record), enclave: enclave.keys });
+      return new Operation(this.#parts, this.#fleet, { ...shared, fields, enclave, record: certified.record });
+    }
+    const absent = create.holders.filter((box) => !this.#fleet.isLive(box));
+    if (absent.length > 0) throw operationError("NOT_ENOUGH_HOLDERS", `a key is born only with all its holders there; missing: ${absent.join(", ")}`);
+    const plan = await planBirth(this.#parts, this.#keys, use.body.request, key, create);
+    const enclave = await enclaves.take();
+    const fields = this.#fields(use, { epoch: plan.body.epoch, attempt: plan.body.attempt, record: statementHash(plan), enclave: enclave.keys });
+    const birth = (evidence: readonly Evidence[]): Promise<UseResult> => giveBirth(this.#parts, this.#keys, plan, fields, evidence, enclave, onPart);
+    return new Operation(this.#parts, this.#fleet, { ...shared, fields, enclave, record: undefined, create: birth });
+  }
+
+  #once(request: string): void {
+    if (this.#requests.has(request)) throw new BusyError("REQUEST_REPEATED", "this request was made before");
+    if (this.#requests.size >= mostRequests) throw new BusyError("TOO_MANY_OPERATIONS", "restart the coordinator: its memory of requests is full");
+    this.#requests.add(request);
+  }
+
+  #fields(use: Use, of: Pick<RequestFields, "epoch" | "attempt" | "record" | "enclave">): RequestFields {
+    const { config, session, site } = this.#parts;
+    const nonces = this.#fleet.live().sort().flatMap((box) => {
+      const nonce = this.#fleet.nonceOf(box);
+      return nonce === undefined ? [] : [{ box, nonce }];
+    });
+    return {
+      use, ...of, coordinator: { id: config.coordinator, boot: session.certificate.body.boot },
+      siteRecord: site.ref, deadlineMs: config.operationMs, nonces,
+    };
+  }
+}

@@ -1,0 +1,56 @@
+import { parseArgs } from "node:util";
+import { dirname, isAbsolute, resolve } from "node:path";
+import { exitCodes } from "./config.ts";
+import { isNamed, ShardkeepError } from "./errors.ts";
+
+/** Errors with which a restart is useless: systemd does not try again (RestartPreventExitStatus=78). */
+const configCodes = new Set(["CONFIG_INVALID", "CONFIG_UNREADABLE", "CONFIG_MISSING", "NOT_JOINED", "PIN_REFUSED", "EMULATED_REFUSED"]);
+
+export function exitCodeOf(error: unknown): number {
+  if (!(isNamed(error))) return exitCodes.internal;
+  if (configCodes.has(error.code)) return exitCodes.config;
+  return error.retryable ? exitCodes.temporary : exitCodes.failed;
+}
+
+/** The path after `--config`, absolute. */
+export function configArgument(args: readonly string[]): string {
+  const { values } = parseArgs({ args: [...args], options: { config: { type: "string" } }, strict: false });
+  if (typeof values.config !== "string") throw new ShardkeepError("CONFIG_MISSING", "no configuration file was named", { remedy: "add --config FILE" });
+  return resolve(values.config);
+}
+
+/** Paths in a configuration file are relative to the file. */
+export function besideConfig(configFile: string): (path: string) => string {
+  return (path) => (isAbsolute(path) ? path : resolve(dirname(configFile), path));
+}
+
+type Stop = () => Promise<unknown> | undefined;
+
+/**
+ * Runs a long-lived process: prints errors with their code and remedy, and on SIGTERM or SIGINT undoes
+ * what was started, last first. A second signal does not wait.
+ */
+export async function runMain(name: string, body: (args: readonly string[], onStop: (stop: Stop) => void) => Promise<void>): Promise<void> {
+  const stops: Stop[] = [];
+  let stopping = false;
+  const stop = async (code: number): Promise<void> => {
+    if (stopping) process.exit(code);
+    stopping = true;
+    for (const undo of stops.reverse()) {
+      try {
+        await undo();
+      } catch (error) {
+        process.stderr.write(`${name}: while stopping: ${String(error)}\n`);
+      }
+    }
+    process.exit(code);
+  };
+  process.on("SIGTERM", () => void stop(exitCodes.ok));
+  process.on("SIGINT", () => void stop(exitCodes.ok));
+  try {
+    await body(process.argv.slice(2), (undo) => stops.push(undo));
+  } catch (error) {
+    process.stderr.write(`${name}: ${String(error)}\n`);
+    await stop(exitCodeOf(error));
+  }
+}
