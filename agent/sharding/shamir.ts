@@ -55,7 +55,10 @@ export async function splitSecret(secret: Uint8Array, t: number, xs: readonly nu
     return xs.map((x) => {
       const share = every.find((candidate) => candidate[secret.length] === x);
       if (share === undefined) throw new ShardingError("SHARE_X_INVALID", `the library dealt no share at x = ${x}`);
-      return secretCopy(share.subarray(0, secret.length));
+      // Byte by byte: `subarray` would leave a copy of the library's small array where `fill` does not reach.
+      const copy = secretBytes(secret.length);
+      copy.forEach((_, index) => { copy[index] = share[index] ?? 0; });
+      return copy;
     });
   } finally {
     wipe(...every);
