@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { systemClock } from "../agent/runtime/clock.ts";
 import { exitCodes } from "../agent/runtime/config.ts";
 import { exitWithParent, serveParent, tellParent } from "../agent/runtime/ipc.ts";
@@ -16,15 +17,12 @@ exitWithParent();
 const log = stdoutLog("firmware-bridge");
 const clock = systemClock;
 
-function configuration(text: string | undefined) {
-  try {
-    return bridgeConfig.parse(JSON.parse(text ?? ""));
-  } catch (error) {
-    log.error("bad configuration", { error: String(error) });
-    process.exit(exitCodes.config);
-  }
+const config = bridgeConfig.safeParse(JSON.parse(process.argv[2] ?? "null"));
+if (!config.success) {
+  log.error("bad configuration", { problems: z.prettifyError(config.error) });
+  process.exit(exitCodes.config);
 }
-const { path, allowEmulated, stateFile, securityLevel } = configuration(process.argv[2]).sensor;
+const { path, allowEmulated, stateFile, securityLevel } = config.data.sensor;
 const store = pairingFile(stateFile);
 
 async function connect(): Promise<SensorConnection> {
