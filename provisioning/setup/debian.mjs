@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { findMosquitto, findSoftHsm, unpacked } from "./paths.mjs";
 import { SetupError, unavailable } from "./steps.mjs";
@@ -74,6 +74,8 @@ function unpack(packages, unpacked, command) {
   const archives = join(apt, "archives");
   const partial = `${unpacked}.partial`;
   for (const folder of [archives, partial]) rmSync(folder, { recursive: true, force: true });
+  // What an earlier run unpacked stays: only what is missing now is asked for.
+  if (existsSync(unpacked)) cpSync(unpacked, partial, { recursive: true, verbatimSymlinks: true });
   for (const folder of [join(apt, "lists/partial"), join(archives, "partial"), partial]) mkdirSync(folder, { recursive: true });
   const own = ["-q", "-o", "Debug::NoLocking=1", "-o", `Dir::State::Lists=${join(apt, "lists")}`, "-o", `Dir::Cache=${apt}`];
   update(() => { command("apt-get", [...own, "update"]); });

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { debianStep, type Machine } from "../../provisioning/setup/debian.mjs";
@@ -76,15 +76,17 @@ void t.test("without root: what apt downloads is unpacked, and is in place only 
     const archives = join(`${machine.unpacked}.apt`, "archives");
     if (args.includes("--download-only")) for (const name of ["a.deb", "b.deb"]) writeFileSync(join(archives, name), "");
     if (file === "dpkg-deb") {
-      t.notOk(existsSync(machine.unpacked));
+      t.notOk(existsSync(join(machine.unpacked, "a")));
       writeFileSync(join(String(args[2]), args[1]?.endsWith("a.deb") === true ? "a" : "b"), "");
     }
     if (args[1]?.endsWith("b.deb") === true) arrive();
   };
   t.throws(() => { step.run(() => { throw new Error("killed"); }); }, /killed/);
   t.notOk(existsSync(machine.unpacked));
+  mkdirSync(machine.unpacked);
+  writeFileSync(join(machine.unpacked, "earlier"), "");
   step.run(command);
-  t.strictSame(["a", "b"].map((name) => existsSync(join(machine.unpacked, name))), [true, true]);
+  t.strictSame(["earlier", "a", "b"].map((name) => existsSync(join(machine.unpacked, name))), [true, true, true]);
   t.match(lines[1], /apt-get .*--download-only install mosquitto$/);
   t.end();
 });
