@@ -21,8 +21,7 @@ export async function enrol(parts: BoxParts, person: string, finger: string, onP
   const result = await bridge.enrol({ digestPrefix: templatePrefix(site, person, finger), timeoutMs: touchesMs, taken: taken.map(({ slot }) => slot) }, onProgress);
   const body = { person, finger, slot: result.slot, template: toBase64url(result.digest) };
   const enrolled = await signStatement({ sign: (message) => hsm.sign("identity", message) }, "enrolled", site, box, body);
-  const { emulated } = await bridge.status();
-  return { enrolled, sensor: emulated ? "emulated" : "device" };
+  return { enrolled, sensor: result.emulated ? "emulated" : "device" };
 }
 
 /** Removes a finger of a person from this sensor; one that is not there is removed already. */

@@ -10,7 +10,7 @@ import { judgeEvidence } from "../rules/judge.ts";
 import { openOperation, stepOperation, type OperationEffect, type OperationEvent, type OperationState, type Verdict } from "../rules/operation.ts";
 import { decide, mayAttest, type Attestation } from "../rules/policy.ts";
 import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
-import { isNamed } from "../runtime/errors.ts";
+import { isNamed, type ShardkeepError } from "../runtime/errors.ts";
 import { operationError } from "./failures.ts";
 import type { Fleet } from "./fleet.ts";
 import type { CoordinatorParts } from "./parts.ts";
@@ -56,7 +56,7 @@ export class Operation {
   readonly #shards = new Map<string, Sealed>();
   readonly #cancels: (() => void)[] = [];
   #finished: UseResult | undefined;
-  #detail: string | undefined;
+  #cause: ShardkeepError | undefined;
 
   constructor(parts: CoordinatorParts, fleet: Fleet, plan: OperationPlan) {
     this.#parts = parts;
@@ -121,7 +121,7 @@ export class Operation {
 
   #fail(error: unknown): void {
     if (!(isNamed(error))) this.#parts.log.error("operation failed", { error: String(error) });
-    this.#detail = isNamed(error) ? error.message : undefined;
+    this.#cause = isNamed(error) ? error : undefined;
     this.dispatch({ type: "failed", code: isNamed(error) ? error.code : "INTERNAL" });
   }
 
@@ -263,7 +263,7 @@ export class Operation {
     const { use } = this.#plan.fields;
     this.#parts.log.info("operation ended", { client: use.by, key: use.body.key, operation: use.body.operation, resource: use.body.resource, error: error ?? "none" });
     if (error === null && this.#finished !== undefined) this.#settle.resolve(this.#finished);
-    else this.#settle.reject(operationError(error ?? "INTERNAL", this.#detail));
+    else this.#settle.reject(this.#cause?.code === error ? this.#cause : operationError(error ?? "INTERNAL"));
   }
 }
 

@@ -1,0 +1,36 @@
+import { runUse, type Ask, type Outcome, type Progress } from "../../agent/client/use.ts";
+import { clientRequests } from "../../agent/protocol/messages.ts";
+import { refOf } from "../../agent/protocol/site-record.ts";
+import { systemRandom } from "../../agent/runtime/random.ts";
+import { coordinatorId, type InProcessSite } from "./in-process-site.ts";
+
+/** One use through the product's own client logic; resolves or rejects while the test moves clock and fingers. */
+export function use(site: InProcessSite, client: string, ask: Partial<Ask> & Pick<Ask, "operation">, onProgress: (progress: Progress) => void = () => undefined): Promise<Outcome> {
+  const { exchange, signer } = site.clients.get(client)!;
+  const outcome = runUse({
+    site: "test", client, signer, clock: site.clock, random: systemRandom,
+    request: (name, data, options) => exchange.request(clientRequests, name, coordinatorId, data, options),
+    boot: () => site.coordinatorSession.certificate.body.boot,
+    siteRecord: () => refOf(site.record),
+  }, { key: "payroll", resource: "payroll/march", reason: "test", payload: new Uint8Array(), ...ask }, { onProgress });
+  outcome.catch(() => undefined); // its end is looked at later
+  return outcome;
+}
+
+/** The key of most tests: 3 of 5. */
+export const birth: Partial<Ask> & Pick<Ask, "operation"> = { operation: "create", create: { kind: "aes-256", threshold: 3, holders: ["box-1", "box-2", "box-3", "box-4", "box-5"], imported: false } };
+
+/** Lets `person` touch at `box` as soon as its sensor waits. */
+export async function touch(site: InProcessSite, box: string, finger: string): Promise<void> {
+  const { sensor } = site.box(box);
+  await site.clock.until(() => sensor.isWaiting, 10_000, `${box} waits for a finger`);
+  sensor.touch(finger);
+}
+
+/** Moves the clock until the promise settles; gives its value or throws its error. */
+export async function finish<T>(site: InProcessSite, promise: Promise<T>, most = 120_000): Promise<T> {
+  let settled = false;
+  promise.then(() => { settled = true; }, () => { settled = true; });
+  await site.clock.until(() => settled, most, "the operation's end");
+  return await promise;
+}
