@@ -63,5 +63,5 @@ export function ckrOf(error: unknown): number | undefined {
 /** The named error for a CKR value. `doing` says what was under way. */
 export function hsmFault(value: number, doing: string, cause: unknown): HsmError {
   const { code, remedy, retryable = false } = ruleFor(value);
-  return new HsmError(code, `${doing}: the HSM answered CKR 0x${value.toString(16)}`, { cause, remedy, retryable });
+  return new HsmError(code, `${doing}: the HSM answered CKR 0x${value.toString(16).padStart(2, "0")}`, { cause, remedy, retryable });
 }

@@ -11,7 +11,7 @@ import { Shards } from "./shards.ts";
 import { createToken } from "./token.ts";
 
 /** Everything the hsm process answers, over one device. */
-export function hsmService(config: HsmConfig, clock: Clock): { readonly handlers: Handlers<HsmCalls>; close(): void } {
+export function hsmService(config: HsmConfig, clock: Clock): { readonly handlers: Handlers<HsmCalls>; readonly close: () => void } {
   const device = new Device(config, clock);
   const keys = new Keys(device);
   const challenges = new Challenges(device);
