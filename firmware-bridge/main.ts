@@ -31,10 +31,9 @@ async function connect(): Promise<SensorConnection> {
   log.info("sensor found", { path: line.path, baud: line.baudRate, emulated: line.emulated });
   return {
     sensor: new FingerprintSensor({ exchange, clock, random: systemRandom, store, securityLevel }),
-    emulated: line.emulated,
     closed: line.closed,
     close: () => line.close(),
-    onDisturbed: (listener) => { exchange.onDisturbed(listener); },
+    onUnasked: (listener) => { exchange.onUnasked(listener); },
   };
 }
 

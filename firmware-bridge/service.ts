@@ -9,9 +9,8 @@ import type { Connected } from "./serial/supervisor.ts";
 /** A sensor for as long as its line lives. */
 export interface SensorConnection extends Connected {
   readonly sensor: BiometricSensor;
-  readonly emulated: boolean;
   /** Called when the sensor sends what nobody asked for. */
-  onDisturbed(listener: () => void): void;
+  onUnasked(listener: () => void): void;
 }
 
 export interface ServiceOptions {
@@ -82,7 +81,7 @@ export class SensorService {
 
   connected(connection: SensorConnection): void {
     this.#connection = connection;
-    connection.onDisturbed(() => { this.#refresh(); });
+    connection.onUnasked(() => { this.#refresh(); });
     this.#refresh();
     this.#tried();
   }

@@ -3,7 +3,8 @@
  * line is one implementation, a FIDO2 reader or a microphone would be others.
  */
 export interface BiometricSensor {
-  readonly modality: "fingerprint";
+  /** Such as `fingerprint`. */
+  readonly modality: string;
   /** A: signs inside the reader. B: matches inside the reader. C: matches in software. */
   readonly class: "A" | "B" | "C";
   /** What it is and whether it may be used, found out afresh. Never rejects. */

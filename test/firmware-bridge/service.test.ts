@@ -52,9 +52,9 @@ function serve() {
   let closed = false;
   const connect = (): void => {
     service.connected({
-      sensor, emulated: true, closed: Promise.resolve(),
+      sensor, closed: Promise.resolve(),
       close: () => { closed = true; return Promise.resolve(); },
-      onDisturbed: (listener) => { disturb = listener; },
+      onUnasked: (listener) => { disturb = listener; },
     });
   };
   return { service, call: service.handlers, sensor, statuses, connect, clock, disturb: () => { disturb(); }, isClosed: () => closed };

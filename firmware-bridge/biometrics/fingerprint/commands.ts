@@ -77,7 +77,7 @@ const u16 = (value: number): [number, number] => [(value >> 8) & 0xff, value & 0
 const word = (body: Uint8Array, offset: number): number => new DataView(body.buffer, body.byteOffset).getUint16(offset);
 const text = (body: Uint8Array): string => Buffer.from(body).toString("latin1").replace(/\0.*$/s, "").trim();
 
-/** `password`: 4 bytes; whoever sends the command wipes its content. */
+/** `password`: 4 bytes, copied into the content, which is wiped when it was sent. */
 export const verifyPassword = (password: Uint8Array) => command("verifyPassword", password, nothing);
 /** `password`: 4 bytes. */
 export const setPassword = (password: Uint8Array) => command("setPassword", password, nothing);

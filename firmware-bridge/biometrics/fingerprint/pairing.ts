@@ -1,4 +1,4 @@
-import { equalBytes, secretBytes, secretCopy, wipe } from "../../../agent/runtime/secrets.ts";
+import { equalBytes, secretBytes, wipe } from "../../../agent/runtime/secrets.ts";
 import type { Random } from "../../../agent/runtime/random.ts";
 import { SensorError } from "../errors.ts";
 import { readNotepad, setPassword, verifyPassword, writeNotepad } from "./commands.ts";
@@ -28,9 +28,8 @@ export type Standing =
 const page = 0;
 const factoryPassword = (): Uint8Array => secretBytes(4);
 
-/** Whether the sensor takes `password` (a copy of it is sent and wiped). */
 async function takes(exchange: Exchange, password: Uint8Array): Promise<boolean> {
-  return (await exchange.send(verifyPassword(secretCopy(password)))).ok;
+  return (await exchange.send(verifyPassword(password))).ok;
 }
 
 function differentPassword(random: Random, ...from: readonly Uint8Array[]): Uint8Array {
@@ -91,7 +90,7 @@ async function pairOnce(exchange: Exchange, saved: Pairing | undefined, store: P
   const pairing: Pairing = saved ?? { password: differentPassword(random, factory), marker: random.bytes(32), confirmed: false };
   store.save(pairing);
   await exchange.demand(writeNotepad(page, pairing.marker));
-  await exchange.demand(setPassword(secretCopy(pairing.password)));
+  await exchange.demand(setPassword(pairing.password));
   const after = await examine(exchange, pairing, random);
   if (after.state !== "paired") {
     throw new SensorError("SENSOR_FAULT", `the sensor did not keep its pairing: ${"detail" in after ? after.detail : after.state}`, { remedy: "pair again, or use another sensor" });

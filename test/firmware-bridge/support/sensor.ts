@@ -44,4 +44,4 @@ export function known(slot: number, template: Uint8Array, prefix = "prefix"): Kn
   return { slot, digestPrefix, digest: new Uint8Array(createHash("sha256").update(digestPrefix).update(template).digest()) };
 }
 
-export const never = new AbortController().signal;
+export const never: AbortSignal = new AbortController().signal;

@@ -57,7 +57,7 @@ void t.test("what fails leaves nothing in the library", async (t) => {
     [/found in slot 0.*already/, await failedEnrolment(touches("alice", "alice", "alice", "alice", "alice"))],
     [/timeout/, await failedEnrolment(touches("carol", "carol"))],
     [/reads differently/, await failedEnrolment([...carol], (module) => { module.faults.push({ opcode: op.upload, instead: (reply, say) => { say(reply[0]!); say(reply.at(-1)!); } }); })],
-    [/no reply/, await failedEnrolment([...carol], (module) => { module.faults.push({ opcode: op.store, instead: ignore }); })],
+    [/sent nothing/, await failedEnrolment([...carol], (module) => { module.faults.push({ opcode: op.store, instead: ignore }); })],
     [/restarted/, await failedEnrolment([...carol], (module) => { module.faults.push({ opcode: op.search, instead: (_reply, say) => { say(Uint8Array.of(0x55)); } }); })],
     [/disturbed/, await failedEnrolment([...carol], (module) => { module.faults.push({ opcode: op.load, instead: (reply, say) => { for (const packet of [...reply, ...reply]) say(packet); } }); })],
   ];
