@@ -1,0 +1,105 @@
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import t, { type Test } from "tap";
+import { canonical } from "../../agent/protocol/canonical.ts";
+import { generateRecipient, open, seal } from "../../agent/protocol/seal.ts";
+import { concat, utf8 } from "../../agent/runtime/encoding.ts";
+import { parseMaps, scanMemory } from "../../provisioning/demo/memory-scan.ts";
+import { dealIn, makePiece } from "./contract.ts";
+import { freshHsm, softhsm } from "./fixtures/token.ts";
+
+/** A secret in the forms in which it gets stuck: whole, either half, reversed, as text. */
+function forms(secret: Uint8Array): Uint8Array[] {
+  const half = secret.length / 2;
+  return [
+    secret.subarray(0, half), secret.subarray(half), secret.toReversed(),
+    utf8(Buffer.from(secret).toString("hex")), utf8(Buffer.from(secret).toString("base64")), utf8(Buffer.from(secret).toString("base64url")),
+  ];
+}
+
+/** A child that runs `work` on the secret it reads from its input, and then waits. */
+async function child(t: Test, work: string, secret: Uint8Array): Promise<number> {
+  const process_ = spawn(process.execPath, ["-e", `
+    const { readSync } = require("node:fs");
+    const secret = new Uint8Array(new ArrayBuffer(32));
+    readSync(0, secret);
+    ${work}
+    console.log("done");
+    setInterval(() => secret.length, 1000);
+  `], { stdio: ["pipe", "pipe", "inherit"], env: {} });
+  t.teardown(() => process_.kill("SIGKILL"));
+  process_.stdin.write(secret);
+  await once(process_.stdout, "data");
+  return process_.pid!;
+}
+
+void t.test("the scanner finds what was not wiped, and goes on", async (t) => {
+  const secret = new Uint8Array(randomBytes(32));
+  const careless = await child(t, "global.kept = Buffer.from(secret);", secret);
+  const found = await scanMemory(careless, forms(secret));
+  t.ok(found.copies >= 4, "both halves of both copies");
+  t.ok(found.bytes > 10_000_000, "all of its memory was read");
+  t.equal((await scanMemory(careless, forms(new Uint8Array(randomBytes(32))))).copies, 0, "and nothing else");
+  t.equal((await scanMemory(await child(t, "secret.fill(0);", secret), forms(secret))).copies, 0, "zero once wiped");
+  const text = await child(t, "global.kept = Buffer.from(secret).toString('hex'); secret.fill(0);", secret);
+  t.ok((await scanMemory(text, forms(secret))).copies >= 1, "a string is found as well");
+  await t.rejects(scanMemory(2 ** 22 + 1, [secret]), { code: "MEMORY_UNREADABLE" });
+});
+
+void t.test("the mappings that are read", (t) => {
+  t.same(parseMaps([
+    "55d0c0a00000-55d0c0b00000 r--p 00000000 08:01 1234 /usr/bin/node",
+    "7f0000000000-7f0000001000 rw-p 00000000 00:00 0 ",
+    "7f0000001000-7f0000002000 ---p 00000000 00:00 0",
+    "7ffd00000000-7ffd00004000 r--p 00000000 00:00 0                          [vvar]",
+    "ffffffffff600000-ffffffffff601000 r-xp 00000000 00:00 0                  [vsyscall]",
+    "",
+  ].join("\n")), [{ start: 0x55d0c0a00000, end: 0x55d0c0b00000 }, { start: 0x7f0000000000, end: 0x7f0000001000 }]);
+  t.end();
+});
+
+void t.test("the hsm process keeps no copy of a share, a vault key or a challenge secret", async (t) => {
+  if (softhsm === undefined) return t.pass("skipped", { skip: "SoftHSM is not installed" });
+  const { hsm } = await freshHsm(t);
+  const pid = hsm.pid!;
+  const [info, aad] = [utf8("info"), utf8("aad")];
+  const sealKey = await hsm.createSealKey({ generation: 1 });
+  await hsm.createSealKey({ generation: 2 });
+
+  // The test seals the vault key itself, as createVault does, so as to know it.
+  const vaultKey = new Uint8Array(randomBytes(32));
+  const vault = { generation: 1, ...seal(sealKey, canonical("vault", "", { generation: 1 }), new Uint8Array(0), vaultKey) };
+  const next = { generation: 2, ...await hsm.createVault({ generation: 2 }) };
+  const enclave = generateRecipient();
+  const pieces = [makePiece(), makePiece(), makePiece()];
+  const failed = makePiece();
+  for (const [index, piece] of pieces.entries()) {
+    const { stored } = await dealIn(hsm, vault, piece, `birth-${index}`);
+    t.equal(await hsm.checkShard(stored), true);
+    const { enc, ct } = await hsm.releaseShard({ ...stored, recipient: enclave.publicKey, info, hpkeAad: aad });
+    t.same(open(enclave, enc, info, aad, ct), piece.share, "the vault key and share are the known ones");
+    await hsm.resealShards({ from: vault, to: next, shards: [stored] });
+    await t.rejects(hsm.releaseShard({ ...stored, digest: failed.digest, recipient: enclave.publicKey, info, hpkeAad: aad }), { code: "SHARE_DIGEST_MISMATCH" });
+  }
+  // One whose deal fails, one that is closed with its piece pending, one whose vault is wrong.
+  for (const id of ["failed", "closed"]) {
+    const receiving = await hsm.openReceiving({ id });
+    const piece = { id, ...seal(receiving, info, aad, concat(failed.share, failed.mask)), info, aad, digestPrefix: failed.digestPrefix, digest: failed.digest };
+    await t.rejects(hsm.receivePiece({ ...piece, digestPrefix: aad }), { code: "SHARE_DIGEST_MISMATCH" });
+    await hsm.receivePiece(piece);
+    await hsm.checkValue({ id, seed: failed.digest, keyId: "key" });
+    await t.rejects(hsm.commitPiece({ id, vault: { ...vault, generation: 2 }, aad }), { code: "VAULT_DAMAGED" });
+    await hsm.closeReceiving({ id });
+  }
+  const challenge = new Uint8Array(randomBytes(32));
+  await hsm.acceptChallengeSecret({ box: "box-1", generation: 1, ...seal(sealKey, info, new Uint8Array(0), challenge), info });
+  await hsm.mac({ box: "box-1", message: aad });
+  const made = await hsm.createChallengeSecret({ box: "box-2", recipient: enclave.publicKey, info });
+  const secret = open(enclave, made.enc, info, new Uint8Array(0), made.ct);
+
+  for (const [what, secrets] of Object.entries({ shares: [...pieces, failed].map(({ share }) => share), "the vault key": [vaultKey], "challenge secrets": [challenge, secret] })) {
+    t.equal((await scanMemory(pid, secrets.flatMap(forms))).copies, 0, what);
+  }
+  await t.resolves(hsm.info(), "it goes on");
+});
