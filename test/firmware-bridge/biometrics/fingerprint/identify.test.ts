@@ -53,6 +53,22 @@ void t.test("no touch, no outcome: timeout and cancel", async (t) => {
   t.same(await waiting, { outcome: "cancelled" });
 });
 
+void t.test("a cancel that comes while the finger is looked at still cancels", async (t) => {
+  const { sensor, module, alice } = await pairedBench();
+  const abort = new AbortController();
+  module.presses = ["", "alice"];
+  module.faults.push({ opcode: op.load, instead: (reply, say) => { abort.abort(); for (const packet of reply) say(packet); } });
+  t.same(await sensor.identify({ timeoutMs, fingers: [alice] }, abort.signal), { outcome: "cancelled" });
+});
+
+void t.test("noise while nobody touches: verified again, and the next touch counts", async (t) => {
+  const { sensor, module, alice } = await pairedBench();
+  module.presses = ["", "", "", "alice"];
+  module.faults.push({ opcode: op.image, after: 1, instead: (reply, say) => { for (const packet of [Uint8Array.of(0xa7), ...reply]) say(packet); } });
+  t.match(await sensor.identify({ timeoutMs, fingers: [alice] }, never), { outcome: "matched" });
+  t.equal(module.count(op.features), 1);
+});
+
 void t.test("the checks before an accept", async (t) => {
   const refusal = async (spoil: (bench: Awaited<ReturnType<typeof pairedBench>>) => void): Promise<unknown> => {
     const paired = await pairedBench();
