@@ -19,6 +19,11 @@ const table = {
   "agent/box": ["agent/rules", hsmClient, bridgeClient, "agent/mqtt", "agent/store", "agent/sharding", "agent/protocol"],
   "agent/coordinator": ["agent/rules", hsmClient, "agent/enclave/client.ts", "agent/mqtt", "agent/store", "agent/sharding", "agent/protocol"],
   "provisioning": ["agent/client", "agent/rules", hsmClient, bridgeClient, "agent/protocol"],
+  // The demo plays the attacker too: it speaks on the wire with what it stole, and moves the emulated fingers.
+  "provisioning/demo": [
+    "agent/client", "agent/rules", hsmClient, bridgeClient, "agent/protocol", "agent/mqtt", "agent/box/config.ts", "agent/coordinator/config.ts",
+    "firmware-bridge/emulators/control.ts",
+  ],
   "firmware-bridge": [],
   // The sensor's driver and its emulator are written from the same facts and check each other: no shared code.
   "firmware-bridge/biometrics": ["firmware-bridge/serial"],

@@ -44,6 +44,12 @@ interface Pending {
   readonly timer: NodeJS.Timeout;
 }
 
+/** Where set-up had no root, the module's libraries are unpacked beside the project (provisioning/setup). */
+function libraries(): Readonly<Record<string, string>> {
+  const path = process.env["LD_LIBRARY_PATH"];
+  return path === undefined ? {} : { LD_LIBRARY_PATH: path };
+}
+
 const restartMs = { first: 50, most: 30_000 } as const;
 const defaultDeadlineMs = 5000;
 
@@ -136,7 +142,7 @@ export class Supervised<C extends Calls> {
       ...this.#command(),
       serialization: "advanced",
       stdio: ["ignore", "inherit", "inherit", "ipc"],
-      env: { PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin", ...env },
+      env: { PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin", ...libraries(), ...env },
     });
     this.#child = child;
     await new Promise<void>((resolve, reject) => {

@@ -1,0 +1,106 @@
+import { createHash, randomBytes } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { root } from "#paths";
+import { openFile, sealFile, type Progress } from "../../agent/client/index.ts";
+import { both, alice, asks, stranger } from "./asks.ts";
+import { Keeper } from "./control-child.ts";
+import { scanMemory } from "./memory-scan.ts";
+import { buildSite } from "./play.ts";
+import { lyingCoordinator, replayedEvidence } from "./scenarios/takeover.ts";
+import { endOf, Stage } from "./stage.ts";
+import type { BoxId, DemoSite } from "./site.ts";
+
+const sha256 = (file: string): string => createHash("sha256").update(readFileSync(file)).digest("hex").slice(0, 16);
+const ask = { key: "payroll", resource: "payroll/2026/march", reason: "the demo" };
+
+/** The last lines that a box's own console showed. */
+function consoleOf(site: DemoSite, box: BoxId): string {
+  return site.processes.get(box)?.lines.filter((line) => line.includes("│")).slice(-4).map((line) => line.split("│")[1]?.trim()).join(" · ") ?? "";
+}
+
+/** All processes of the site and their children: where a secret could have been left. */
+function processesOf(site: DemoSite): number[] {
+  const parents = [...site.processes].filter(([name]) => !name.startsWith("sensor-")).map(([, { pid }]) => pid);
+  const children = parents.flatMap((pid) => {
+    const file = `/proc/${pid}/task/${pid}/children`;
+    return existsSync(file) ? readFileSync(file, "utf8").split(" ").filter((text) => text !== "").map(Number) : [];
+  });
+  return [...parents, ...children];
+}
+
+/** Tells the main job in about a screen, each line with its time. */
+export async function tellStory(site: DemoSite, say: (line: string) => void): Promise<void> {
+  const line = (ms: number, text: string): void => { say(`${(ms / 1000).toFixed(1).padStart(6)} s  ${text}`); };
+  const stage = new Stage(site, ({ name, ms }) => { line(ms, name); });
+  say("Shardkeep demo: real are PKCS#11 tokens (SoftHSM2), serial lines, MQTT over TLS and every process; EMULATED are the five sensors and their fingers.");
+  await buildSite(stage);
+  say("          nobody has the key: five HSMs hold a shard each, any three of them make it, for one operation");
+
+  const sealed = site.path("README.sealed");
+  const opened = site.path("README.opened");
+  const source = `${root}README.md`;
+  let told: Progress[] = [];
+  const follow = (fingers: typeof both) => {
+    told = [];
+    let touching: Promise<void> | undefined;
+    let ended: () => void = () => undefined;
+    const over = new Promise<void>((resolve) => { ended = resolve; });
+    const onProgress = (progress: Progress): void => {
+      told.push(progress);
+      if (progress.state === "waiting") touching ??= stage.touch(fingers, over);
+    };
+    return { onProgress, end: async () => { ended(); await touching; } };
+  };
+
+  await stage.step("README.md sealed: a data key wrapped under the master key, one officer's finger", async () => {
+    const { onProgress, end } = follow(alice);
+    await sealFile(site.client, source, sealed, ask, { onProgress }).finally(end);
+  });
+  await stage.step("opened with two officers' fingers at two boxes", async () => {
+    const { onProgress, end } = follow(both);
+    await openFile(site.client, sealed, opened, { ...ask, reason: "reading it again" }, { onProgress }).finally(end);
+  });
+  const accepted = told.find((progress) => progress.state === "accepted");
+  say(`          the requester saw code ${accepted?.state === "accepted" ? accepted.code : "?"}; the console of box-1: ${consoleOf(site, "box-1")}`);
+  const challenged = told.find((progress) => progress.state === "challenged");
+  const released = told.find((progress) => progress.state === "released");
+  say(`          ${challenged?.state === "challenged" ? challenged.holders.length : 0} HSMs challenged, shards of ${released?.state === "released" ? released.holders.join(", ") : "?"} combined in an enclave process that has wiped itself and is gone`);
+  stage.expect(sha256(source) === sha256(opened), "the opened file is not the sealed one");
+  say(`          SHA-256 of README.md and of what was opened: ${sha256(source)}… identical`);
+
+  await stage.step("a stranger's finger", async () => {
+    const code = await endOf(stage.use(asks.encrypt(new Uint8Array(8)), stranger));
+    stage.expect(code === "INVALID_BIOMETRICS", `a stranger ended with ${String(code)}`);
+    say(`          refused: ${String(code)}`);
+  });
+
+  const secret = new Uint8Array(randomBytes(32));
+  await stage.use(asks.encrypt(secret), alice);
+  await stage.step("memory of all processes of the site searched for a secret that was just encrypted", async () => {
+    let copies = 0;
+    let megabytes = 0;
+    const pids = processesOf(site);
+    for (const pid of pids) {
+      const found = await scanMemory(pid, [secret]);
+      copies += found.copies;
+      megabytes += found.bytes / 2 ** 20;
+    }
+    const keeper = await Keeper.holding(secret);
+    const control = await scanMemory(keeper.pid, [secret]);
+    keeper.end();
+    stage.expect(control.copies > 0, "the search does not find a secret where it is");
+    stage.expect(copies === 0, `${copies} copies of the secret were found`);
+    say(`          ${pids.length} processes, ${Math.round(megabytes)} MiB: ${copies} copies (in a process that was given it: ${control.copies})`);
+  });
+
+  for (const { play, tells } of [replayedEvidence, lyingCoordinator]) {
+    const quiet = new Stage(site);
+    await stage.step(`${tells}: five of five holders refuse`, async () => {
+      const code = await play(quiet);
+      say(`          refused: ${String(code)}`);
+      await site.startCoordinator();
+      await site.boxesReady();
+    });
+  }
+  say("Next: npm run demo -- --scenario all · npm run demo -- --interactive · npm test · docs/try-it.md builds a site by hand");
+}
