@@ -66,7 +66,7 @@ void t.test("the process: pair, enrol, identify, busy, cancel, export, import, r
   await made.remove({ slot: 5 });
   t.match(await made.status(), { templates: 1 });
   await made.light({ state: "waiting" });
-  t.same(module.lights, [1]);
+  t.equal(module.lights.length, 1);
 });
 
 void t.test("unplugged and plugged in again: a new connection, and it serves", async (t) => {

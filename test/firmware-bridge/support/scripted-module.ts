@@ -46,7 +46,7 @@ export class ScriptedModule {
   resting: Press = "";
   readonly faults: Fault[] = [];
   readonly opcodes: number[] = [];
-  readonly lights: number[] = [];
+  readonly lights: number[][] = [];
   #image: Press = "";
   readonly #buffers = new Map<number, Press>();
   #loaded: Uint8Array = new Uint8Array(0);
@@ -102,7 +102,7 @@ export class ScriptedModule {
       case op.readNotepad: return [ack(0, ...this.notepad)];
       case op.handShake: return [ack(this.r503 ? 0 : 0xfc)];
       case op.health: return [ack(0)];
-      case op.led: { this.lights.push(body[0] ?? 0); return [ack(0)]; }
+      case op.led: { this.lights.push([...body]); return [ack(0)]; }
       case op.product: return [ack(0, ...Buffer.from("R503".padEnd(16, "\0") + "0001" + "SN000001", "latin1"), 1, 4, ...new Uint8Array(16))];
       case op.count: return [ack(0, this.library.size >> 8, this.library.size & 0xff)];
       case op.index: return [ack(0, ...this.#index(body[0] ?? 0))];

@@ -100,5 +100,5 @@ void t.test("templates move: export, import, remove", async (t) => {
 void t.test("the ring light", async (t) => {
   const { sensor, module } = await pairedBench();
   for (const state of ["waiting", "refused", "off"] as const) await sensor.light(state);
-  t.same(module.lights, [1, 2, 4]);
+  t.same(module.lights, [[1, 0x60, 2, 0], [2, 0x60, 1, 0], [4, 0x60, 2, 0]], "colours that every R503 has, shows without an end (Q26)");
 });

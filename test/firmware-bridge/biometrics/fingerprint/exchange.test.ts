@@ -1,6 +1,7 @@
 import t from "tap";
 import { countTemplates, getImage, search, upload, verifyPassword } from "../../../../firmware-bridge/biometrics/fingerprint/commands.ts";
 import { Exchange, templateLimit } from "../../../../firmware-bridge/biometrics/fingerprint/exchange.ts";
+import { greet } from "../../../../firmware-bridge/biometrics/fingerprint/greet.ts";
 import { encodePacket, packetType } from "../../../../firmware-bridge/biometrics/fingerprint/packets.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import { hex, ScriptedLine, type Script } from "../../support/scripted-line.ts";
@@ -63,6 +64,32 @@ void t.test("after a time-out the line rests and the parameters are asked first;
   line.sent.length = 0;
   await exchange.demand(countTemplates());
   t.equal(line.sent.length, 1, "and once is enough");
+});
+
+void t.test("the beginning of a packet from before the command is not taken for the reply's", async (t) => {
+  const { exchange, line } = exchangeWith((sent, say) => { say(opcode(sent) === 0x0f ? parameters : ack(0, 0, 5)); });
+  line.say(ack(0, 0, 9).subarray(0, 8));
+  t.equal(await exchange.demand(countTemplates()), 5);
+  t.same(line.sent.map((sent) => sent.slice(18, 20)), ["0f", "1d"]);
+  t.equal(exchange.disturbances, 1);
+});
+
+void t.test("the handshake of discovery: any orderly answer to the factory password is a sensor", async (t) => {
+  for (const answer of [ack(0), ack(0x13), ack(0x21)]) {
+    const line = new ScriptedLine((_sent, say) => { say(answer); });
+    t.ok(await greet(line, new ManualClock()));
+    t.same(line.sent, ["ef01ffffffff010007130000000000" + "1b"], "and no other password is shown to it");
+  }
+  t.equal(await greet(new ScriptedLine(), new ManualClock()), undefined, "silence");
+  t.equal(await greet(new ScriptedLine((sent, say) => { say(sent); }), new ManualClock()), undefined, "an echo");
+  let answers = 0;
+  t.ok(await greet(new ScriptedLine((sent, say) => {
+    answers += 1;
+    say(answers === 1 ? Uint8Array.of(0x55) : opcode(sent) === 0x0f ? parameters : ack(0));
+  }), new ManualClock()), "one that has just started");
+  const gone = new ScriptedLine();
+  await gone.close();
+  t.match(await failure(greet(gone, new ManualClock())), { code: "SENSOR_ABSENT" });
 });
 
 void t.test("a line that does not stop sending is given up by name", async (t) => {
