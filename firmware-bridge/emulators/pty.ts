@@ -1,78 +1,90 @@
 import { execFileSync } from "node:child_process";
-import { closeSync, constants, openSync, rmSync, symlinkSync, write } from "node:fs";
+import { closeSync, constants, openSync, renameSync, rmSync, symlinkSync, write } from "node:fs";
 import { ReadStream } from "node:tty";
-import { ShardkeepError } from "../../agent/runtime/errors.ts";
+import { EmulatorError } from "./errors.ts";
 
-export class PtyError extends ShardkeepError<"PTY_FAILED"> {}
+/** TIOCSPTLCK and TIOCGPTN (ioctl_tty(2)), which Node has no call for; perl-base is Essential in Debian. */
+const unlockAndName = `
+  open(my $m, "+<&=3") or die $!;
+  my $zero = pack("i", 0); ioctl($m, 0x40045431, $zero) or die $!;
+  my $number = pack("I", 0); ioctl($m, 0x80045430, $number) or die $!;
+  print unpack("I", $number);`;
+const openFlags = constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK;
+/** A UART does not wait for its reader: what nobody takes within this time is lost. */
+const patienceMs = 1000;
 
-/** TIOCSPTLCK and TIOCGPTN on file descriptor 3; Node has no ioctl, perl-base is essential in Debian. */
-const unlockScript = 'open(my $m,"+<&=3") or die $!; my $z=pack("i",0); ioctl($m,0x40045431,$z) or die; my $b=pack("I",0); ioctl($m,0x80045430,$b) or die; print unpack("I",$b);';
-const flags = constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK;
-const againMs = 2;
-
-/** The master end of a real pseudo-terminal: what a device would be on a serial line (platform.md §1). */
-export class PtyMaster {
+/**
+ * The device end of a serial line: the master of a real pty, whose slave a driver opens as it would a
+ * tty of an adapter (platform.md §1). One plugging-in; after `unplug()` make another.
+ */
+export class Pty {
+  /** `/dev/pts/N` */
   readonly path: string;
   readonly #master: number;
-  readonly #hold: number;
-  readonly #input: ReadStream;
+  /** A slave descriptor of our own: without it the master reads EIO whenever the driver closes. */
+  readonly #held: number;
+  readonly #reader: ReadStream;
   readonly #link: string | undefined;
-  #queue: Promise<void> = Promise.resolve();
-  #gone = false;
+  #plugged = true;
 
-  /** Makes one; `link` becomes a symbolic link to the slave, as udev would make it. */
-  constructor(onData: (bytes: Uint8Array) => void, link?: string) {
-    try {
-      this.#master = openSync("/dev/ptmx", flags);
-      const number = execFileSync("perl", ["-e", unlockScript], { stdio: ["ignore", "pipe", "inherit", this.#master] }).toString();
-      this.path = `/dev/pts/${number}`;
-      execFileSync("stty", ["-F", this.path, "raw", "-echo"]);
-      // While nobody else has the slave open the master would read EIO.
-      this.#hold = openSync(this.path, flags);
-    } catch (cause) {
-      throw new PtyError("PTY_FAILED", "cannot make a pseudo-terminal", { cause, remedy: "this needs Linux with /dev/ptmx, perl and stty" });
-    }
-    this.#input = new ReadStream(this.#master);
-    this.#input.on("data", (chunk: Uint8Array) => { onData(chunk); });
-    this.#input.on("error", () => { this.unplug(); });
+  /** @param link a symlink that shall point to the slave while it is plugged in. @throws PTY_FAILED */
+  constructor(onBytes: (bytes: Uint8Array) => void, link?: string) {
     this.#link = link;
-    if (link !== undefined) {
-      rmSync(link, { force: true });
-      symlinkSync(this.path, link);
+    try {
+      this.#master = openSync("/dev/ptmx", openFlags);
+      const number = execFileSync("perl", ["-e", unlockAndName], { stdio: ["ignore", "pipe", "inherit", this.#master] });
+      this.path = `/dev/pts/${number.toString("ascii")}`;
+      execFileSync("stty", ["-F", this.path, "raw", "-echo"]);
+      this.#held = openSync(this.path, openFlags);
+    } catch (cause) {
+      throw new EmulatorError("PTY_FAILED", "cannot make a pty", { cause, remedy: "check that /dev/pts is mounted and that perl and stty are there" });
+    }
+    this.#reader = new ReadStream(this.#master);
+    this.#reader.on("data", (bytes: Buffer) => { onBytes(bytes); });
+    this.#reader.on("error", () => undefined);
+    if (link !== undefined) pointTo(link, this.path);
+  }
+
+  get plugged(): boolean {
+    return this.#plugged;
+  }
+
+  /** Sends bytes to the driver; resolves when the kernel has them all, or nobody took them in a second. */
+  async write(bytes: Uint8Array): Promise<void> {
+    const giveUp = performance.now() + patienceMs;
+    let rest = bytes;
+    while (rest.length > 0 && this.#plugged && performance.now() < giveUp) {
+      const taken = await this.#writeSome(rest);
+      rest = rest.subarray(taken);
+      if (taken === 0) await new Promise((resolve) => { setTimeout(resolve, 2); });
     }
   }
 
-  /** Sends bytes in order; those that the line does not take before it is unplugged are lost, as on a wire. */
-  write(bytes: Uint8Array): Promise<void> {
-    this.#queue = this.#queue.then(() => this.#writeAll(bytes));
-    return this.#queue;
-  }
-
-  /** Pulls the plug: whoever has the slave open sees a hang-up. */
-  unplug(): void {
-    if (this.#gone) return;
-    this.#gone = true;
-    if (this.#link !== undefined) rmSync(this.#link, { force: true });
-    closeSync(this.#hold);
-    this.#input.destroy();
-  }
-
-  /** Not through the stream: libuv writes to a master blocking, and 60 kB dead-lock the process. */
-  async #writeAll(bytes: Uint8Array): Promise<void> {
-    let offset = 0;
-    while (offset < bytes.length && !this.#gone) {
-      const sent = await this.#writeSome(bytes.subarray(offset));
-      if (sent === 0) await new Promise((resolve) => { setTimeout(resolve, againMs); });
-      offset += sent;
-    }
-  }
-
+  /** fs.write, not the stream: libuv writes to a pty master *blocking*, and a full line would stop the process. */
   #writeSome(bytes: Uint8Array): Promise<number> {
-    return new Promise((resolve) => {
-      write(this.#master, bytes, (error, count) => {
-        if (error !== null && error.code !== "EAGAIN") this.unplug();
-        resolve(error === null ? count : 0);
+    return new Promise((resolve, reject) => {
+      write(this.#master, bytes, 0, bytes.length, null, (error, taken) => {
+        if (error === null) resolve(taken);
+        else if (error.code === "EAGAIN" || !this.#plugged) resolve(0);
+        else reject(new EmulatorError("PTY_FAILED", `writing to ${this.path} failed`, { cause: error }));
       });
     });
   }
+
+  /** Pulls the plug: whoever has the slave open gets a hang-up, and the link is gone. Idempotent. */
+  unplug(): void {
+    if (!this.#plugged) return;
+    this.#plugged = false;
+    if (this.#link !== undefined) rmSync(this.#link, { force: true });
+    closeSync(this.#held);
+    this.#reader.destroy();
+  }
+}
+
+/** In one step, so that nobody ever finds the link missing. */
+function pointTo(link: string, target: string): void {
+  const next = `${link}.${process.pid}`;
+  rmSync(next, { force: true });
+  symlinkSync(target, next);
+  renameSync(next, link);
 }
