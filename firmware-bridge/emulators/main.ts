@@ -1,0 +1,47 @@
+import { rmSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { isNamed } from "../../agent/runtime/errors.ts";
+import { exitWithParent, tellParent } from "../../agent/runtime/ipc.ts";
+import { Bench } from "./bench.ts";
+import { runControl } from "./control-cli.ts";
+import { serveControl } from "./control-server.ts";
+import { EmulatorError } from "./errors.ts";
+import { profileNamed } from "./sensor/profiles.ts";
+
+export const usage = `usage: main.js sensor --link PATH --control SOCKET [--state FILE] [--profile r503] [--speed N]
+       main.js touch|press SOCKET FINGER [--quality 0..100] [--for MS]
+       main.js lift|state|unplug|replug|swap SOCKET
+       main.js power SOCKET off|on|cycle`;
+
+async function sensor(args: readonly string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      link: { type: "string" }, control: { type: "string" }, state: { type: "string" },
+      profile: { type: "string", default: "r503" }, speed: { type: "string", default: "1" },
+    },
+  });
+  const { link, control, state } = values;
+  const speed = Number(values.speed);
+  if (link === undefined || control === undefined || !(speed >= 1 && speed <= 1000)) throw new EmulatorError("USAGE", "a sensor needs --link and --control, and a --speed of 1 to 1000", { remedy: usage });
+  if (process.connected) exitWithParent();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => process.exit(0));
+  process.stderr.write("EMULATED fingerprint sensor: no real finger is measured\n");
+  const bench = new Bench({ profile: profileNamed(values.profile), link, speed, ...(state === undefined ? {} : { state }) });
+  process.on("exit", () => {
+    bench.unplug();
+    rmSync(control, { force: true });
+  });
+  await serveControl(control, (request) => bench.handle(request));
+  process.stdout.write(`${JSON.stringify({ ready: true, pty: bench.pty })}\n`);
+  tellParent("ready");
+}
+
+try {
+  const [command, ...args] = process.argv.slice(2);
+  if (command === "sensor") await sensor(args);
+  else await runControl(command, args, usage);
+} catch (error) {
+  process.stderr.write(`${isNamed(error) ? error.toString() : error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(isNamed(error) && error.code === "USAGE" ? 64 : 1);
+}
