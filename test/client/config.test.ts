@@ -16,7 +16,7 @@ function client(t: Test, text = yaml): { file: string; at: (name: string) => str
   const at = (name: string): string => join(folder, name);
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   for (const name of ["tls.key", "tls.crt", "ca.crt"]) writeFileSync(at(name), `${name}\n`, { mode: 0o600 });
-  writeFileSync(at("signing.key"), privateKey.export({ format: "pem", type: "pkcs8" }), { mode: 0o600 });
+  writeFileSync(at("signing.key"), privateKey.export({ format: "der", type: "pkcs8" }), { mode: 0o600 });
   writeFileSync(at("client.yaml"), text);
   const { x = "", y = "" } = publicKey.export({ format: "jwk" });
   return { file: at("client.yaml"), at, publicKey: toBase64url(Buffer.concat([Buffer.of(4), Buffer.from(x, "base64url"), Buffer.from(y, "base64url")])) };
@@ -49,7 +49,7 @@ void t.test("bad files are named", (t) => {
   writeFileSync(wrong.at("signing.key"), "rubbish", { mode: 0o600 });
   t.throws(() => readClient(wrong.file), { code: "CONFIG_INVALID", message: /signing\.key/ });
   const other = client(t);
-  writeFileSync(other.at("signing.key"), generateKeyPairSync("ec", { namedCurve: "P-384" }).privateKey.export({ format: "pem", type: "pkcs8" }), { mode: 0o600 });
+  writeFileSync(other.at("signing.key"), generateKeyPairSync("ec", { namedCurve: "P-384" }).privateKey.export({ format: "der", type: "pkcs8" }), { mode: 0o600 });
   t.throws(() => readClient(other.file), { code: "CONFIG_INVALID" }, "another curve");
   t.end();
 });

@@ -24,12 +24,10 @@ class LocalKey implements KeyUser {
     this.asked.push({ ...ask, payload: ask.payload.slice() });
     if (this.refuse !== undefined) return Promise.reject(this.refuse);
     const name = { site: this.site, key: ask.key, version: 1, use: "wrap", resource: ask.resource } as const;
-    try {
+    return Promise.resolve().then(() => {
       const result = ask.operation === "wrap" ? encryptUnder(this.#master, name, ask.payload, systemRandom) : decryptUnder(this.#master, name, ask.payload);
-      return Promise.resolve({ result, code: "4711", fields: undefined as unknown as Outcome["fields"] });
-    } catch (error) {
-      return Promise.reject(error);
-    }
+      return { result, code: "4711", fields: undefined as unknown as Outcome["fields"] };
+    });
   }
 }
 

@@ -1,0 +1,112 @@
+import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import type { Hsm } from "../hsm/client.ts";
+import { tlsPaths } from "../mqtt/tls-files.ts";
+import { boxAnswer, challengeSecretContext, type BoxAnswer } from "../protocol/joining.ts";
+import { hash, id, publicKey } from "../protocol/primitives.ts";
+import { siteRecord } from "../protocol/site-record.ts";
+import { statementHash, verifyStatement } from "../protocol/statement.ts";
+import { writeDurably } from "../runtime/durable.ts";
+import { fromBase64url } from "../runtime/encoding.ts";
+import { ShardkeepError } from "../runtime/errors.ts";
+import type { Say } from "../runtime/provision.ts";
+import { getJson, putJson } from "../store/json.ts";
+import type { Store } from "../store/store.ts";
+import type { BoxConfig } from "./config.ts";
+import { identityKey } from "./request.ts";
+
+export class AcceptError extends ShardkeepError<"NOT_REQUESTED" | "ANSWER_INVALID" | "ANSWER_FOREIGN" | "AUTHORITY_WRONG"> {}
+
+/** What the box keeps of its joining. */
+const joined = z.strictObject({ site: id, box: id, authority: publicKey, answer: hash });
+
+const bytes = (text: string): Uint8Array => fromBase64url(text) ?? new Uint8Array();
+
+/** How people compare an authority: SHA-256 of its point, base64url. */
+export function fingerprintOf(authority: string): string {
+  return createHash("sha256").update(bytes(authority)).digest("base64url");
+}
+
+function invalid(what: string, cause?: unknown): AcceptError {
+  return new AcceptError("ANSWER_INVALID", `this is no answer for this box: ${what}`, { cause, remedy: "copy the file again, or approve the box's request once more: shardkeep site approve REQUEST --out ANSWER" });
+}
+
+export function parseAnswer(text: string): BoxAnswer {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(text);
+  } catch (cause) {
+    throw invalid("it is not JSON, or half of it", cause);
+  }
+  const parsed = boxAnswer.safeParse(raw);
+  if (!parsed.success) throw invalid(parsed.error.issues.map(({ path, message }) => `${path.join(".") || "the whole file"}: ${message}`).join("; "), parsed.error);
+  return parsed.data;
+}
+
+/** Everything that can be known without the HSM's secrets. `expected` is the authority's key or its fingerprint. */
+function check({ site, box }: BoxConfig, answer: BoxAnswer, identity: string, known: string | undefined, expected: string | undefined): void {
+  const { record } = answer.body;
+  if (answer.site !== site || record.site !== site) throw new AcceptError("ANSWER_FOREIGN", `the answer is of site ${answer.site}, this box is for ${site}`, { remedy: "take the right file, or mend `site` in the configuration" });
+  if (answer.body.box !== box) throw new AcceptError("ANSWER_FOREIGN", `the answer is for ${answer.body.box}, this is ${box}`, { remedy: "take the right file" });
+  const { authority, boxes } = record.body;
+  const names = [authority, fingerprintOf(authority)];
+  if (known !== undefined && known !== authority) throw new AcceptError("AUTHORITY_WRONG", `this box belongs to another authority of ${site}`, { remedy: "a box joins one site only; begin with an empty state folder and token" });
+  if (expected !== undefined && !names.includes(expected)) {
+    throw new AcceptError("AUTHORITY_WRONG", `the answer is signed by ${fingerprintOf(authority)}, not by the authority that was named`, { remedy: "compare with `shardkeep site show` at the coordinator; if that says the same, somebody exchanged the file" });
+  }
+  if (!verifyStatement(answer, site, authority) || !verifyStatement(record, site, authority)) throw invalid("its signature is not the authority's");
+  if (boxes.find((one) => one.id === box)?.key !== identity) throw invalid("the site record does not name this box with its identity key");
+}
+
+function checkCertificate({ state, box }: BoxConfig, { certificate, ca, record }: BoxAnswer["body"]): void {
+  let own: X509Certificate;
+  let authority: X509Certificate;
+  try {
+    own = new X509Certificate(certificate);
+    authority = new X509Certificate(ca);
+  } catch (cause) {
+    throw invalid("a certificate in it cannot be read", cause);
+  }
+  if (createHash("sha256").update(authority.raw).digest("base64url") !== record.body.tlsAuthority) throw invalid("its TLS authority is not the one in the site record");
+  const key = createPrivateKey(readFileSync(tlsPaths(state, box).key));
+  if (!own.verify(authority.publicKey) || own.subject !== `CN=${box}` || !own.checkPrivateKey(key)) throw invalid("the certificate is not for this box's TLS key");
+}
+
+/**
+ * Takes the site's answer: challenge secret into the HSM, TLS files, site record. Checked whole before anything
+ * changes; the same answer again changes nothing, another one of the same authority replaces the secret.
+ */
+export async function acceptAnswer(config: BoxConfig, hsm: Hsm, store: Store, answer: BoxAnswer, expected: string | undefined, say: Say): Promise<void> {
+  const { site, box, state } = config;
+  const identity = await identityKey(hsm);
+  if (identity === undefined || store.get("vault") === undefined) throw new AcceptError("NOT_REQUESTED", "this box has not asked to join yet", { remedy: "shardkeep box request --config FILE --out REQUEST" });
+  const known = getJson(store, "box", joined);
+  check(config, answer, identity, known?.authority, expected);
+  checkCertificate(config, answer.body);
+  const { record, challengeSecret, generation, certificate, ca } = answer.body;
+  const { authority } = record.body;
+  say("authority", "ok", { fingerprint: fingerprintOf(authority), trust: expected !== undefined ? "compared" : known !== undefined ? "known" : "first use" });
+
+  const name = statementHash(answer);
+  if (known?.answer === name) {
+    say("box", "ok", { box });
+    return;
+  }
+  // Not in the store, so it counts for nothing: what is there is of an earlier answer or of a run that was cut off.
+  await hsm.removeChallengeSecret({ box });
+  await hsm.acceptChallengeSecret({ box, generation, info: challengeSecretContext(site, box), enc: bytes(challengeSecret.enc), ct: bytes(challengeSecret.ct) });
+  say("challenge secret", "changed");
+  const paths = tlsPaths(state, box);
+  writeDurably(paths.ca, ca);
+  writeDurably(paths.certificate, certificate);
+  say("tls", "changed");
+  // A box that is in service follows the record's chain by itself; an answer never sets it back.
+  const followed = getJson(store, "site-record", siteRecord);
+  await store.commit([
+    putJson("box", { site, box, authority, answer: name }),
+    ...(followed === undefined ? [putJson("site-record", record)] : []),
+  ]);
+  say("box", "changed", { box, version: (followed ?? record).body.version });
+}
+
