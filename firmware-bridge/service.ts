@@ -59,7 +59,7 @@ export class SensorService {
     },
     enrol: (request) => this.#prompting(enrolPrompt, async (sensor, signal) => {
       const enrolled = await sensor.enrol(request, this.#options.onEnrol, signal);
-      this.#refresh();
+      await this.#inspect();
       return enrolled;
     }),
     exportTemplate: ({ slot }) => this.#short((sensor) => sensor.exportTemplate(slot)),
