@@ -53,7 +53,7 @@ export class Bench {
     this.#pty = null;
   }
 
-  /** @throws CONTROL_BAD_REQUEST */
+  /** @throws CONTROL_BAD_REQUEST, SLOT_EMPTY */
   handle(request: Request): Omit<Extract<Reply, { ok: true }>, "ok"> {
     const { hand } = this.#module;
     switch (request.cmd) {
@@ -65,6 +65,8 @@ export class Bench {
       case "replug": this.replug(); return this.#pty === null ? {} : { pty: this.#pty.path };
       case "power": this.#power(request.to); return {};
       case "swap": this.#swap(); return {};
+      case "fault": this.#module.suffer(request.fault); return {};
+      case "clear-faults": this.#module.faults.clear(); return {};
     }
   }
 
@@ -87,11 +89,11 @@ export class Bench {
   }
 
   #tell(): SensorState {
-    const { state: { flash, ram }, hand, heard, powered } = this.#module;
+    const { state: { flash, ram }, hand, heard, powered, faults } = this.#module;
     return {
       profile: this.#options.profile.name, serial: flash.serial, plugged: this.#pty !== null, powered, swapped: this.#module !== this.#own,
       finger: hand.finger?.name ?? null, templates: flash.library.size, verified: ram.verified, light: ram.light,
-      commands: Object.fromEntries([...heard].map(([opcode, times]) => [opcode.toString(16).padStart(2, "0"), times])),
+      commands: Object.fromEntries([...heard].map(([opcode, times]) => [opcode.toString(16).padStart(2, "0"), times])), faults: faults.names,
     };
   }
 }

@@ -1,24 +1,27 @@
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import { requestSchema, type Request } from "./control-messages.ts";
+import { requestSchema } from "./control-messages.ts";
 import { SensorControl } from "./control.ts";
 import { EmulatorError } from "./errors.ts";
 
 /** The word after the socket, by command. */
-const subjects: Readonly<Record<string, string>> = { touch: "finger", press: "finger", power: "to" };
+const subjects: Readonly<Record<string, string>> = { touch: "finger", press: "finger", power: "to", fault: "name" };
 
 /** One request from the command line: prints the answer as one line of JSON. @throws USAGE and what the sensor answers */
 export async function runControl(command: string | undefined, args: readonly string[], usage: string): Promise<void> {
-  const { values, positionals: [socket, subject] } = parseArgs({
+  const { values, positionals: [socket, subject, ...settings] } = parseArgs({
     args: [...args], allowPositionals: true, options: { quality: { type: "string" }, for: { type: "string" } },
   });
   if (command === undefined || socket === undefined) throw new EmulatorError("USAGE", "which sensor?", { remedy: usage });
-  const request = toRequest({
+  const request = {
     cmd: command,
     ...(subject === undefined ? {} : { [subjects[command] ?? "surplus"]: subject }),
+    ...Object.fromEntries(settings.map(setting)),
     ...(values.quality === undefined ? {} : { quality: Number(values.quality) }),
     ...(values.for === undefined ? {} : { forMs: Number(values.for) }),
-  }, usage);
+  };
+  const checked = requestSchema.safeParse(request);
+  if (!checked.success) throw new EmulatorError("USAGE", z.prettifyError(checked.error), { remedy: usage });
   const control = await SensorControl.connect(socket);
   try {
     process.stdout.write(`${JSON.stringify(await control.ask(request))}\n`);
@@ -27,8 +30,9 @@ export async function runControl(command: string | undefined, args: readonly str
   }
 }
 
-function toRequest(raw: unknown, usage: string): Request {
-  const request = requestSchema.safeParse(raw);
-  if (!request.success) throw new EmulatorError("USAGE", z.prettifyError(request.error), { remedy: usage });
-  return request.data;
+/** `KEY=VALUE`: a number where it is one (0x1b too), a list where it has commas. */
+function setting(text: string): [string, unknown] {
+  const [key = "", value = ""] = text.split("=");
+  if (value.includes(",")) return [key, value.split(",").map(Number)];
+  return [key, value === "" || Number.isNaN(Number(value)) ? value : Number(value)];
 }

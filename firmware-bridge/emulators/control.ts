@@ -1,10 +1,12 @@
 import { connect, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { ShardkeepError } from "../../agent/runtime/errors.ts";
-import { replySchema, type Reply, type Request, type SensorState } from "./control-messages.ts";
+import { replySchema, type Reply, type SensorState } from "./control-messages.ts";
 import { EmulatorError } from "./errors.ts";
+import type { FaultRequest } from "./sensor/faults/fault.ts";
 
 export type { SensorState } from "./control-messages.ts";
+export type { FaultRequest } from "./sensor/faults/fault.ts";
 export interface TouchOptions {
   /** 0..100; below 30 no features can be made, below 10 nothing but smear is seen. */
   readonly quality?: number;
@@ -79,12 +81,21 @@ export class SensorControl {
     await this.ask({ cmd: "swap" });
   }
 
+  /** Makes something go wrong (hardware/fingerprint.md §8): `fault("bad-checksum", { times: 3 })`. */
+  async fault<Name extends FaultRequest["name"]>(name: Name, options?: Omit<Extract<FaultRequest, { name: Name }>, "name">): Promise<void> {
+    await this.ask({ cmd: "fault", name, ...options });
+  }
+
+  async clearFaults(): Promise<void> {
+    await this.ask({ cmd: "clear-faults" });
+  }
+
   close(): void {
     this.#socket.destroy();
   }
 
   /** @throws CONTROL_CLOSED, CONTROL_BAD_REPLY, and what the sensor answers */
-  async ask(request: Request): Promise<Extract<Reply, { ok: true }>> {
+  async ask(request: Readonly<Record<string, unknown>>): Promise<Extract<Reply, { ok: true }>> {
     const reply = await new Promise<Reply>((resolve, reject) => {
       if (this.#socket.destroyed) { reject(new EmulatorError("CONTROL_CLOSED", "this control connection is closed")); return; }
       this.#waiting.push({ resolve, reject });

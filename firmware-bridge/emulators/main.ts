@@ -8,10 +8,11 @@ import { serveControl } from "./control-server.ts";
 import { EmulatorError } from "./errors.ts";
 import { profileNamed } from "./sensor/profiles.ts";
 
-export const usage = `usage: main.js sensor --link PATH --control SOCKET [--state FILE] [--profile r503] [--speed N]
+const usage = `usage: main.js sensor --link PATH --control SOCKET [--state FILE] [--profile r503] [--speed N]
        main.js touch|press SOCKET FINGER [--quality 0..100] [--for MS]
-       main.js lift|state|unplug|replug|swap SOCKET
-       main.js power SOCKET off|on|cycle`;
+       main.js lift|state|unplug|replug|swap|clear-faults SOCKET
+       main.js power SOCKET off|on|cycle
+       main.js fault SOCKET NAME [KEY=VALUE ...]`;
 
 async function sensor(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({

@@ -2,21 +2,21 @@ import { sleep, type Clock } from "../../../agent/runtime/clock.ts";
 import { encode, pid } from "./packets.ts";
 import { lineMs } from "./timing.ts";
 
-/** Bytes that follow a silence. */
-export interface Piece {
-  /** Real milliseconds; a fault's, not divided by the speed. */
-  readonly pauseMs: number;
+/** Bytes that leave together, after a silence. */
+export interface Burst {
+  /** Real milliseconds: a fault's, not divided by the speed. */
+  readonly waitMs: number;
   readonly bytes: Uint8Array;
 }
 
 /** Written at once; at 57600 baud this is 2.8 ms of line time. */
 const strideBytes = 16;
 
-/** Sends pieces no faster than a line of 9600 × `n` × `speed` baud would carry them, while `wanted` holds. */
-export async function sendPaced(pieces: Iterable<Piece>, n: number, speed: number, clock: Clock, send: (bytes: Uint8Array) => Promise<void>, wanted: () => boolean): Promise<void> {
+/** Sends bursts no faster than a line of 9600 × `n` × `speed` baud would carry them, while `wanted` holds. */
+export async function sendPaced(bursts: Iterable<Burst>, n: number, speed: number, clock: Clock, send: (bytes: Uint8Array) => Promise<void>, wanted: () => boolean): Promise<void> {
   let free = clock.now();
-  for (const { pauseMs, bytes } of pieces) {
-    if (pauseMs > 0) await sleep(clock, pauseMs);
+  for (const { waitMs, bytes } of bursts) {
+    if (waitMs > 0) await sleep(clock, waitMs);
     free = Math.max(free, clock.now());
     for (let at = 0; at < bytes.length; at += strideBytes) {
       const stride = bytes.subarray(at, at + strideBytes);

@@ -1,4 +1,5 @@
 import { isAnswerFault, isWireFault, type AnswerFault, type Fault, type WireFault } from "./fault.ts";
+import { fits } from "./wire.ts";
 
 interface Entry {
   readonly fault: Fault;
@@ -28,9 +29,9 @@ export class ActiveFaults {
   }
 
   /** The wire fault whose turn it is at a reply to `opcode`, used up once. */
-  takeWire(opcode: number): WireFault | null {
+  takeWire(opcode: number, packets: readonly Uint8Array[]): WireFault | null {
     for (const entry of this.#entries) {
-      if (isWireFault(entry.fault) && meant(entry.fault, opcode)) {
+      if (isWireFault(entry.fault) && meant(entry.fault, opcode) && fits(entry.fault, packets)) {
         this.#use(entry);
         return entry.fault;
       }

@@ -1,12 +1,7 @@
 import { concat } from "../../../../agent/runtime/encoding.ts";
+import type { Burst } from "../line.ts";
 import { encode, pid } from "../packets.ts";
 import type { WireFault } from "./fault.ts";
-
-/** Bytes that leave together, after a pause. */
-export interface Burst {
-  readonly waitMs: number;
-  readonly bytes: Uint8Array;
-}
 
 export interface Reply {
   /** The ack, then its data packets. */
@@ -24,7 +19,15 @@ export function wellSent(packets: readonly Uint8Array[]): Burst[] {
   return packets.map(now);
 }
 
-/** How a reply leaves the module with `fault`; without data packets the faults of data do nothing. */
+/** Whether a reply has what `fault` spoils; it waits for one that has. */
+export function fits(fault: WireFault, packets: readonly Uint8Array[]): boolean {
+  if ("packet" in fault) return fault.packet < packets.length;
+  if ("at" in fault && fault.at !== undefined) return fault.at < packets.reduce((sum, { length }) => sum + length, 0);
+  const needsData = fault.name === "endless-data" || fault.name === "missing-end" || fault.name === "short-last";
+  return packets.length > (needsData ? 1 : 0);
+}
+
+/** How a reply that `fits` leaves the module with `fault`. */
 export function spoil(fault: WireFault, reply: Reply): Iterable<Burst> {
   const { packets } = reply;
   const whole = concat(...packets);
@@ -43,8 +46,8 @@ export function spoil(fault: WireFault, reply: Reply): Iterable<Burst> {
     case "double": return wellSent([...packets, ...packets]);
     case "previous": return [now(reply.previous)];
     case "endless-data": return endless(reply);
-    case "missing-end": return packets.length === 1 ? wellSent(packets) : wellSent(packets.slice(0, -1));
-    case "short-last": return packets.length === 1 ? wellSent(packets) : changed(packets, packets.length - 1, (bytes) => rebuilt(bytes, { content: contentOf(bytes).subarray(0, -10) }));
+    case "missing-end": return wellSent(packets.slice(0, -1));
+    case "short-last": return changed(packets, packets.length - 1, (bytes) => rebuilt(bytes, { content: contentOf(bytes).subarray(0, -10) }));
   }
 }
 
