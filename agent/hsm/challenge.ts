@@ -9,6 +9,7 @@ import { destroyAll, findAll } from "./objects.ts";
 
 const secretLength = 32;
 const noAad = new Uint8Array(0);
+/** 39 bytes at most, for a box's name has at most 32. */
 const label = (box: string): string => `sk:box:${box}`;
 
 /**

@@ -3,7 +3,7 @@ import type { Caller } from "../runtime/supervisor.ts";
 import { Supervised } from "../runtime/supervisor.ts";
 import type { Log } from "../runtime/log.ts";
 import { hsmCalls, type HsmCalls } from "./calls.ts";
-import { hsmConfig, type HsmConfig } from "./config.ts";
+import { hsmConfig, hsmPaths, type HsmConfig } from "./config.ts";
 import type { DeviceInfo } from "./device.ts";
 import type { Hsm } from "./hsm.ts";
 import { prepareDirectory, tokenDirectory } from "./softhsm.ts";
@@ -99,9 +99,8 @@ export async function initialiseToken(config: HsmConfig, options: HsmOptions & {
 }
 
 function supervised(given: HsmConfig, { log, deadlineMs, entry }: HsmOptions): Supervised<HsmCalls> {
-  const { module, pinFile, softhsmConf, ...others } = hsmConfig.parse(given);
   // The child works in another folder.
-  const config: HsmConfig = { module: resolve(module), pinFile: resolve(pinFile), ...others, ...(softhsmConf === undefined ? {} : { softhsmConf: resolve(softhsmConf) }) };
+  const config = hsmPaths(hsmConfig.parse(given), (path) => resolve(path));
   return new Supervised({
     name: "hsm",
     entry: entry ?? new URL("./main.js", import.meta.url),

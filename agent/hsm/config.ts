@@ -7,7 +7,7 @@ export const hsmConfig = z.strictObject({
   /** The PKCS#11 module, for example /usr/lib/softhsm/libsofthsm2.so. */
   module: path,
   /** The token's label, at most 32 bytes. Slot numbers change; labels do not. */
-  token: z.string().regex(/^[\x21-\x7e]{1,32}$/, "1 to 32 printable ASCII characters"),
+  token: z.string().regex(/^[\x20-\x7e]{1,32}$/, "1 to 32 printable ASCII characters"),
   /** The token's serial number: needed where two tokens share a label. */
   serial: z.string().min(1).max(16).optional(),
   /** Holds the user PIN alone, mode 0600 (or a systemd credential). */
@@ -19,8 +19,13 @@ export const hsmConfig = z.strictObject({
 });
 export type HsmConfig = z.infer<typeof hsmConfig>;
 
-/** The same configuration with its paths made absolute. */
+/** The same configuration with its paths made absolute; a module's bare name is the loader's to find. */
 export function hsmPaths(config: HsmConfig, absolute: (path: string) => string): HsmConfig {
-  const { pinFile, softhsmConf } = config;
-  return { ...config, pinFile: absolute(pinFile), ...(softhsmConf === undefined ? {} : { softhsmConf: absolute(softhsmConf) }) };
+  const { module, pinFile, softhsmConf } = config;
+  return {
+    ...config,
+    module: module.includes("/") ? absolute(module) : module,
+    pinFile: absolute(pinFile),
+    ...(softhsmConf === undefined ? {} : { softhsmConf: absolute(softhsmConf) }),
+  };
 }

@@ -141,7 +141,7 @@ export class Device {
       this.#opened = { slot, login, found: new Map(), info: this.#describe(slot) };
       return this.#opened;
     } catch (thrown) {
-      this.#quietly(() => { this.#api.C_Finalize(); });
+      if (this.#loaded) this.#quietly(() => { this.#api.C_Finalize(); });
       const value = ckrOf(thrown);
       const rule = value === undefined ? undefined : ruleFor(value);
       const error = named(thrown, `opening token ${this.#config.token}`);

@@ -12,8 +12,6 @@ export type ObjectClass = "private" | "public" | "secret";
 
 const classes = { private: pkcs11js.CKO_PRIVATE_KEY, public: pkcs11js.CKO_PUBLIC_KEY, secret: pkcs11js.CKO_SECRET_KEY } as const;
 const prime256v1 = Buffer.from("06082a8648ce3d030107", "hex");
-/** Longer ones burn a second object or are cut on a YubiHSM (§2.3). */
-const mostLabelBytes = 40;
 
 /** The same bytes as the addon wants them; no copy. */
 export function buffer(bytes: Uint8Array): Buffer {
@@ -69,8 +67,8 @@ function attribute({ api, handle }: Session, object: Handle, type: number): Buff
   return value;
 }
 
+/** What every stored object states. A label has at most 40 bytes: a YubiHSM cuts longer ones (§2.3). */
 function storedAs(kind: ObjectClass, label: string, id: number): Attribute[] {
-  if (label.length > mostLabelBytes) throw new HsmError("HSM_INPUT_REFUSED", `the label ${label} is longer than ${mostLabelBytes} bytes`);
   return [
     { type: pkcs11js.CKA_CLASS, value: classes[kind] },
     { type: pkcs11js.CKA_TOKEN, value: true },
@@ -122,7 +120,11 @@ export function importHmacKey({ api, handle }: Session, label: string, value: Ui
 export function readPoint(session: Session, label: string): Uint8Array<ArrayBuffer> {
   const der = attribute(session, findOne(session, "public", label), pkcs11js.CKA_EC_POINT);
   const point = new Uint8Array(der.length === 67 && der[0] === 0x04 && der[1] === 65 ? der.subarray(2) : der);
-  requirePoint(point, `the HSM's public key ${label}`);
+  try {
+    requirePoint(point, label);
+  } catch (cause) {
+    throw new HsmError("HSM_FAULT", `the HSM's public key ${label} is damaged`, { cause, remedy: "take this HSM out of service: what it holds cannot be trusted" });
+  }
   return point;
 }
 

@@ -1,5 +1,5 @@
 import { canonical } from "../protocol/canonical.ts";
-import { generateRecipient, open, requirePoint, seal, type Recipient, type SealedBox } from "../protocol/seal.ts";
+import { generateRecipient, open, seal, type Recipient, type SealedBox } from "../protocol/seal.ts";
 import { systemRandom } from "../runtime/random.ts";
 import { equalBytes, wipe } from "../runtime/secrets.ts";
 import { hasCode } from "../runtime/errors.ts";
@@ -67,10 +67,7 @@ export class DeviceSealKeys implements SealKeys {
     const name = label(generation);
     return this.#device.run(`using seal key ${generation}`, (session) => ({
       publicKey: readPoint(session, name),
-      agree: (peer) => {
-        requirePoint(peer, "the peer");
-        return this.#device.run(`opening with seal key ${generation}`, (own) => deriveX(own, name, peer));
-      },
+      agree: (peer) => this.#device.run(`opening with seal key ${generation}`, (own) => deriveX(own, name, peer)),
     }));
   }
 }

@@ -2,6 +2,7 @@ import t from "tap";
 import { hsmService } from "../../agent/hsm/service.ts";
 import { hsmCalls, type HsmCalls } from "../../agent/hsm/calls.ts";
 import { initialiseToken } from "../../agent/hsm/client.ts";
+import { seal } from "../../agent/protocol/seal.ts";
 import type { Clock } from "../../agent/runtime/clock.ts";
 import type { Args, Result } from "../../agent/runtime/ipc.ts";
 import { silentLog } from "../../agent/runtime/log.ts";
@@ -146,6 +147,18 @@ if (faulty === undefined) {
     faulty.clear();
     await call("destroySealKey", { generation: 7 });
     t.same(await call("sealKeys", {}), []);
+    close();
+  });
+
+  void t.test("a challenge secret of another length is not stored", async (t) => {
+    const { call, close } = start();
+    const recipient = await call("createSealKey", { generation: 8 });
+    for (const length of [31, 33]) {
+      const sealed = seal(recipient, message, new Uint8Array(0), new Uint8Array(length));
+      await t.rejects(call("acceptChallengeSecret", { box: "box-8", generation: 8, ...sealed, info: message }), { code: "CHALLENGE_SECRET_INVALID" });
+    }
+    await t.rejects(call("mac", { box: "box-8", message }), { code: "KEY_MISSING" });
+    await call("destroySealKey", { generation: 8 });
     close();
   });
 
