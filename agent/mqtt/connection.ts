@@ -1,21 +1,15 @@
-import { connect as connectMqtt, type MqttClient } from "mqtt";
-import mqttPacket from "mqtt-packet";
+import { Socket } from "node:net";
+import { createSecureContext, type SecureContext } from "node:tls";
+import { connect as connectMqtt, type IClientOptions, type MqttClient } from "mqtt";
 import type { Log } from "../runtime/log.ts";
 import type { Random } from "../runtime/random.ts";
-import { MqttError } from "./errors.ts";
+import { backoffMs } from "./backoff.ts";
+import { connectionError, MqttError } from "./errors.ts";
+import type { Transport } from "./transport.ts";
 
-/** What the logic asks of a broker connection; a simulation brings its own. */
-export interface Transport {
-  /** Only while connected, else NOT_CONNECTED: nothing is queued, a late message is a wrong one. */
-  publish(topic: string, payload: Uint8Array, options?: { readonly qos?: 0 | 1; readonly retain?: boolean }): Promise<void>;
-  /** Also again after every reconnect. Resolves once the broker has taken them for the first time. */
-  subscribe(filters: readonly string[]): Promise<void>;
-  onMessage(handler: (topic: string, payload: Uint8Array, retained: boolean) => void): void;
-  onState(handler: (state: "up" | "down", reason?: string) => void): void;
-  readonly up: boolean;
-  close(): Promise<void>;
-}
+export type { Transport } from "./transport.ts";
 
+/** All PEM. */
 export interface TlsFiles {
   readonly ca: string;
   readonly cert: string;
@@ -33,119 +27,212 @@ export interface ConnectionOptions {
   readonly random: Random;
 }
 
-// It fills a cache of 65,536 buffers at the first packet: 14 MB on every box (platform.md §7).
-(mqttPacket.writeToStream as { cacheNumbers?: boolean }).cacheNumbers = false;
-
-const backoffMs = { first: 1000, most: 60_000 } as const;
 const keepaliveS = 15;
+const connectMs = 10_000;
+/** A connection that lasted this long was a good one: only then the waits between attempts begin anew. */
+const steadyMs = 10_000;
+/** Left in good order within this time, or cut. */
+const leaveMs = 1000;
+const mostInFlight = 1000;
 
-function urlOf(text: string): URL {
+/**
+ * Opens a connection that comes back by itself; lessons of design §14. Throws BROKER_URL_INVALID or
+ * TLS_INVALID; everything later is told by {@link Transport.onState}.
+ */
+export function connect(options: ConnectionOptions): Transport {
+  return new Connection(options, addressOf(options.url), contextOf(options));
+}
+
+function addressOf(text: string): { readonly host: string; readonly port: number } {
   const url = URL.canParse(text) ? new URL(text) : null;
-  if (url?.protocol !== "mqtts:" || url.port === "") {
+  if (url?.protocol !== "mqtts:" || url.hostname === "" || url.port === "") {
     throw new MqttError("BROKER_URL_INVALID", `${text} is no broker address`, { remedy: "write it as mqtts://host:port" });
   }
-  return url;
+  return { host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port) };
 }
 
-/** Opens a connection that comes back by itself with full jitter; lessons of design §14. */
-export function connect(options: ConnectionOptions): Transport {
-  return new Connection(options);
+function contextOf({ tls, clientId }: ConnectionOptions): SecureContext {
+  try {
+    return createSecureContext({ ...tls, minVersion: "TLSv1.2" });
+  } catch (cause) {
+    throw new MqttError("TLS_INVALID", `the TLS certificate or key of ${clientId} cannot be used`, { cause, remedy: "the files are damaged or do not belong together: join again" });
+  }
 }
 
+/** mqtt.js hands its options on to tls.connect; its type names only some of them. */
+interface SecureContextOption { readonly secureContext: SecureContext }
+type Settle = (error?: MqttError) => void;
+
+/** Each MqttClient is used for one connection: nothing of it, queued or half sent, reaches the next. */
 class Connection implements Transport {
-  readonly #client: MqttClient;
   readonly #options: ConnectionOptions;
+  readonly #address: { readonly host: string; readonly port: number };
+  readonly #secureContext: SecureContext;
   readonly #filters = new Set<string>();
-  readonly #stateHandlers: ((state: "up" | "down", reason?: string) => void)[] = [];
+  readonly #messageHandlers: Parameters<Transport["onMessage"]>[0][] = [];
+  readonly #stateHandlers: Parameters<Transport["onState"]>[0][] = [];
+  /** Publishes that the broker has not taken yet. */
+  readonly #inFlight = new Set<Settle>();
+  /** Whoever waits for a connection on which all filters are granted. */
+  readonly #waiting = new Set<Settle>();
+  #client: MqttClient;
+  #up = false;
+  #closed = false;
   #failures = 0;
-  #reason: string | undefined;
+  #error: MqttError | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
-  constructor(options: ConnectionOptions) {
+  constructor(options: ConnectionOptions, address: { readonly host: string; readonly port: number }, secureContext: SecureContext) {
     this.#options = options;
-    const { tls, clientId, will, log } = options;
-    const { hostname, port } = urlOf(options.url);
-    this.#client = connectMqtt({
-      protocol: "mqtts", host: hostname, port: Number(port), clientId, ca: tls.ca, cert: tls.cert, key: tls.key,
-      protocolVersion: 4, clean: true, keepalive: keepaliveS, connectTimeout: 10_000, resubscribe: false,
-      queueQoSZero: false, reconnectOnConnackError: true, reconnectPeriod: backoffMs.first,
-      ...(will === undefined ? {} : { will: { ...will, payload: Buffer.from(will.payload) } }),
-    });
-    this.#client.on("connect", () => {
-      // Nagle on either side costs 44 ms a message (platform.md §5).
-      (this.#client.stream as { setNoDelay?: (on: boolean) => void }).setNoDelay?.(true);
-      this.#failures = 0;
-      this.#client.options.reconnectPeriod = backoffMs.first;
-      this.#resubscribe();
-    });
-    this.#client.on("close", () => {
-      this.#failures += 1;
-      this.#client.options.reconnectPeriod = this.#jitter();
-      for (const handler of this.#stateHandlers) handler("down", this.#reason);
-    });
-    this.#client.on("error", (error) => {
-      this.#reason = error.message;
-      log.warn("broker", { error: error.message });
-    });
+    this.#address = address;
+    this.#secureContext = secureContext;
+    this.#client = this.#open();
   }
 
   get up(): boolean {
-    return this.#client.connected;
+    return this.#up;
   }
 
-  async publish(topic: string, payload: Uint8Array, { qos = 0, retain = false }: { readonly qos?: 0 | 1; readonly retain?: boolean } = {}): Promise<void> {
-    if (!this.#client.connected) throw new MqttError("NOT_CONNECTED", `not connected to ${this.#options.url}`, { retryable: true });
-    await this.#client.publishAsync(topic, Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength), { qos, retain });
+  publish(topic: string, payload: Uint8Array, { qos = 0, retain = false }: { readonly qos?: 0 | 1; readonly retain?: boolean } = {}): Promise<void> {
+    if (!this.#up) return Promise.reject(this.#notConnected("is not connected"));
+    if (this.#inFlight.size >= mostInFlight) {
+      return Promise.reject(new MqttError("BROKER_BUSY", `${this.#options.url} has not taken ${mostInFlight} messages yet`, { retryable: true }));
+    }
+    return pending(this.#inFlight, (settle) => {
+      this.#client.publish(topic, Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength), { qos, retain }, (error) => {
+        settle(error instanceof Error ? this.#notConnected("lost the connection before the broker took a message", error) : undefined);
+      });
+    });
   }
 
   async subscribe(filters: readonly string[]): Promise<void> {
+    if (this.#closed) throw this.#notConnected("is closed");
     for (const filter of filters) this.#filters.add(filter);
-    if (!this.#client.connected) await this.#connected();
-    await this.#subscribeNow(filters);
+    try {
+      if (!this.#up || !await this.#granted(this.#client, filters)) await pending(this.#waiting, () => undefined);
+    } catch (error) {
+      for (const filter of filters) this.#filters.delete(filter);
+      throw error;
+    }
   }
 
   onMessage(handler: (topic: string, payload: Uint8Array, retained: boolean) => void): void {
-    this.#client.on("message", (topic, payload, packet) => { handler(topic, payload, packet.retain); });
+    this.#messageHandlers.push(handler);
   }
 
   onState(handler: (state: "up" | "down", reason?: string) => void): void {
     this.#stateHandlers.push(handler);
-    if (this.#client.connected) handler("up");
+    if (this.#up) handler("up");
   }
 
   async close(): Promise<void> {
-    await this.#client.endAsync(!this.#client.connected);
-  }
-
-  #connected(): Promise<void> {
-    return new Promise((resolve) => { this.#client.once("connect", () => { resolve(); }); });
-  }
-
-  /** Upper bound doubles with every failure; uniform below it, so that a fleet does not come back in step. */
-  #jitter(): number {
-    const most = Math.min(backoffMs.first * 2 ** Math.min(this.#failures, 10), backoffMs.most);
-    const [high = 0, low = 0] = this.#options.random.bytes(2);
-    return backoffMs.first / 4 + (most - backoffMs.first / 4) * ((high * 256 + low) / 65_536);
-  }
-
-  /** `up` is said only when the subscriptions stand: what is asked then is also heard. */
-  #resubscribe(): void {
-    this.#subscribeNow([...this.#filters]).then(
-      () => { for (const handler of this.#stateHandlers) handler("up"); },
-      (error: unknown) => { this.#options.log.error("subscription refused", { error: String(error) }); },
-    );
-  }
-
-  async #subscribeNow(filters: readonly string[]): Promise<void> {
-    if (filters.length === 0) return;
-    try {
-      const granted = await this.#client.subscribeAsync([...filters], { qos: 1 });
-      const refused = granted.find(({ qos }) => qos > 2);
-      if (refused !== undefined) throw new MqttError("RIGHTS_REFUSED", `the broker refuses ${refused.topic}`);
-    } catch (cause) {
-      if (cause instanceof MqttError) throw cause;
-      throw new MqttError("RIGHTS_REFUSED", `the broker refuses to let ${this.#options.clientId} read ${filters.join(", ")}`, {
-        cause, retryable: true, remedy: "check that the certificate's name is in the site record and the broker's ACL",
-      });
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    const client = this.#client;
+    if (this.#up) {
+      const cut = setTimeout(() => { client.stream.destroy(); }, leaveMs);
+      await new Promise<void>((resolve) => { client.once("close", () => { resolve(); }).end(); });
+      clearTimeout(cut);
+    } else {
+      client.end(true);
     }
+    for (const settle of [...this.#inFlight, ...this.#waiting]) settle(this.#notConnected("is closed"));
   }
+
+  #open(): MqttClient {
+    const { clientId, will } = this.#options;
+    const options: IClientOptions & SecureContextOption = {
+      protocol: "mqtts", ...this.#address, secureContext: this.#secureContext, clientId, protocolVersion: 4, clean: true,
+      keepalive: keepaliveS, connectTimeout: connectMs, reconnectPeriod: 0, resubscribe: false, queueQoSZero: false,
+      ...(will === undefined ? {} : { will: { ...will, payload: Buffer.from(will.payload) } }),
+    };
+    const client = connectMqtt(options);
+    client.on("connect", () => {
+      // Nagle on either side costs 44 ms a message (platform.md §5).
+      if (client.stream instanceof Socket) client.stream.setNoDelay(true);
+      this.#timer = setTimeout(() => { client.stream.destroy(); }, connectMs);
+      void this.#establish(client);
+    });
+    client.on("message", (topic, payload, packet) => { for (const handler of this.#messageHandlers) handler(topic, payload, packet.retain); });
+    client.on("error", (error) => { this.#error ??= connectionError(error, this.#options); });
+    client.once("close", () => { this.#lost(client); });
+    return client;
+  }
+
+  /** Subscribes to everything, also to what is asked for meanwhile, and then says `up`. */
+  async #establish(client: MqttClient): Promise<void> {
+    const asked = new Set<string>();
+    try {
+      for (;;) {
+        const open = [...this.#filters].filter((filter) => !asked.has(filter));
+        if (open.length === 0) break;
+        for (const filter of open) asked.add(filter);
+        if (!await this.#granted(client, open)) return;
+      }
+    } catch (error) {
+      this.#error = error as MqttError;
+      for (const settle of [...this.#waiting]) settle(this.#error);
+      client.end(true);
+      return;
+    }
+    if (client !== this.#client || this.#closed) return;
+    this.#up = true;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => { this.#failures = 0; }, steadyMs).unref();
+    this.#options.log.info("broker up", { url: this.#options.url });
+    for (const handler of this.#stateHandlers) handler("up");
+    for (const settle of [...this.#waiting]) settle();
+  }
+
+  /** False if the connection ended first. Rejects with RIGHTS_REFUSED. */
+  #granted(client: MqttClient, filters: readonly string[]): Promise<boolean> {
+    const { url, clientId } = this.#options;
+    return new Promise((resolve, reject) => {
+      client.subscribe([...filters], { qos: 1 }, (error) => {
+        if (error === null) resolve(true);
+        else if (!client.connected) resolve(false);
+        else {
+          reject(new MqttError("RIGHTS_REFUSED", `${url} does not let ${clientId} read ${filters.join(", ")}`, {
+            cause: error, retryable: true, remedy: "check that the certificate's name is in the site record and the broker's ACL",
+          }));
+        }
+      });
+    });
+  }
+
+  #lost(client: MqttClient): void {
+    client.end(true);
+    clearTimeout(this.#timer);
+    const { url, clientId, log, random } = this.#options;
+    const error = this.#error ?? new MqttError("NOT_CONNECTED", `${url} closed the connection of ${clientId}`, {
+      retryable: true, remedy: `if it repeats: does another process run as ${clientId}? The broker's log says more`,
+    });
+    this.#error = undefined;
+    this.#up = false;
+    for (const settle of [...this.#inFlight]) settle(this.#notConnected("lost the connection before the broker took a message", error));
+    if (this.#closed) return;
+    this.#failures += 1;
+    const wait = backoffMs(this.#failures, random);
+    log.warn("broker down", { error: error.toString(), againMs: wait });
+    for (const handler of this.#stateHandlers) handler("down", error.message);
+    this.#timer = setTimeout(() => { this.#client = this.#open(); }, wait);
+  }
+
+  #notConnected(what: string, cause?: Error): MqttError {
+    return new MqttError("NOT_CONNECTED", `${this.#options.clientId} ${what} (${this.#options.url})`, { cause, retryable: true });
+  }
+}
+
+/** A promise that anybody may settle through `set`, once. */
+function pending(set: Set<Settle>, start: (settle: Settle) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle: Settle = (error) => {
+      if (!set.delete(settle)) return;
+      if (error === undefined) resolve();
+      else reject(error);
+    };
+    set.add(settle);
+    start(settle);
+  });
 }

@@ -1,4 +1,7 @@
+import { ShardkeepError } from "../runtime/errors.ts";
 import { id as idSchema } from "./primitives.ts";
+
+export class TopicError extends ShardkeepError<"TOPIC_INVALID"> {}
 
 /** Every topic of design §5 as a value; {@link topic} writes it, {@link parseTopic} is the inverse. */
 export type Topic =
@@ -20,7 +23,14 @@ function oneOf<T extends string>(words: readonly T[], word: string | undefined):
   return words.find((known) => known === word);
 }
 
+/** The topic's text. Throws TOPIC_INVALID for a name that is no id: `a/up/#` would be another topic. */
 export function topic(of: Topic): string {
+  const text = write(of);
+  if (parseTopic(text) === null) throw new TopicError("TOPIC_INVALID", `${text} is no topic`, { remedy: "ids are 1 to 32 of a-z, 0-9 and -" });
+  return text;
+}
+
+function write(of: Topic): string {
   switch (of.kind) {
     case "box": return `${root}/box/${of.box}/${of.direction}/${of.what}`;
     case "client": return `${root}/client/${of.client}/${of.direction}/${of.what}`;
@@ -55,5 +65,5 @@ function parseShared(kind: "coordinator" | "site", rest: readonly string[]): Top
   return what === undefined ? null : { kind, what };
 }
 
-/** Subscription filters: what a coordinator reads of all boxes and clients. */
+/** What a coordinator subscribes to: all that boxes and clients send. */
 export const everybodyUp = [`${root}/box/+/up/+`, `${root}/client/+/up/+`] as const;

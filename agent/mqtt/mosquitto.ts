@@ -1,0 +1,83 @@
+import { mostMessageBytes } from "../protocol/envelope.ts";
+import { MqttError } from "./errors.ts";
+
+export interface MosquittoOptions {
+  /** Address that both listeners bind. */
+  readonly host: string;
+  /** For boxes and the coordinator: the client id is the certificate's name. */
+  readonly boxPort: number;
+  /** For clients, several connections of one identity side by side. */
+  readonly clientPort: number;
+  /** The coordinator's id. */
+  readonly coordinator: string;
+  /** Absolute paths; the user that Mosquitto runs as must be able to read them. */
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+  readonly acl: string;
+}
+
+/** Paths go into a line-based file: blanks at an end and line breaks would say something else. */
+function path(text: string): string {
+  if (/^\/[^\r\n]*\S$/.test(text)) return text;
+  throw new MqttError("NAME_INVALID", `${JSON.stringify(text)} is no absolute path for Mosquitto's configuration`, { remedy: "give an absolute path without line breaks" });
+}
+
+function listener(port: number, { host, ca, cert, key, acl }: MosquittoOptions): string {
+  return `listener ${port} ${host}
+cafile ${path(ca)}
+certfile ${path(cert)}
+keyfile ${path(key)}
+tls_version tlsv1.2
+require_certificate true
+use_identity_as_username true
+allow_anonymous false
+acl_file ${path(acl)}
+`;
+}
+
+/** Mosquitto 2.0's configuration for a site; a fragment for conf.d or a whole file. */
+export function mosquittoConfig(options: MosquittoOptions): string {
+  return `# Mosquitto 2.0 for a Shardkeep site. Mutual TLS; rights by the certificate's name.
+per_listener_settings true
+# Nagle costs 44 ms a message on each side.
+set_tcp_nodelay true
+# Nobody relies on anything retained, and nothing is queued for somebody who is away.
+persistence false
+queue_qos0_messages false
+max_queued_messages 1000
+max_queued_bytes 4194304
+message_size_limit ${mostMessageBytes}
+max_packet_size ${mostMessageBytes + 1024}
+
+# Boxes and the coordinator. The client id is the certificate's name: one connection an identity, the new
+# one takes over, and none can take another's id.
+${listener(options.boxPort, options)}use_username_as_clientid true
+
+# Clients. Here a client chooses its id, so that its commands run side by side. Mosquitto lets it choose a
+# box's too, and cuts that box off until it comes back; no message is read or written by it. Open this port
+# only to those who need it.
+${listener(options.clientPort, options)}`;
+}
+
+/**
+ * The ACL of design §5. Mosquitto grants every SUBSCRIBE; it judges by this what is delivered. Lines that
+ * hold for everybody must be patterns, and it warns that two of them name nobody.
+ */
+export function mosquittoAcl({ coordinator }: Pick<MosquittoOptions, "coordinator">): string {
+  return `pattern write shardkeep/v1/box/%u/up/+
+pattern read shardkeep/v1/box/%u/down/+
+pattern write shardkeep/v1/client/%u/up/+
+pattern read shardkeep/v1/client/%u/down/+
+pattern read shardkeep/v1/coordinator/+
+pattern read shardkeep/v1/site/+
+
+user ${coordinator}
+topic read shardkeep/v1/box/+/up/+
+topic write shardkeep/v1/box/+/down/+
+topic read shardkeep/v1/client/+/up/+
+topic write shardkeep/v1/client/+/down/+
+topic write shardkeep/v1/coordinator/+
+topic write shardkeep/v1/site/+
+`;
+}
