@@ -17,6 +17,7 @@ import { openStore } from "../store/level.ts";
 import { Box } from "./box.ts";
 import { readBoxConfig } from "./config.ts";
 import { consoleDisplay, noDisplay } from "./display.ts";
+import { pairWhileUnsealed } from "./pairing.ts";
 import { RecordKeeper } from "./record-keeper.ts";
 
 /** `shardkeep agent`: wires the box's logic to its HSM, its sensor, its store and the broker. */
@@ -31,11 +32,14 @@ await runMain("agent", async (args, onStop) => {
   onStop(() => store.close());
   const records = new RecordKeeper(store, log);
   const hsm = new HsmProcess(config.hsm, { log });
-  const bridge = new BridgeProcess({
+  const bridge: BridgeProcess = new BridgeProcess({
     config: { sensor: { ...config.sensor, stateFile: join(config.state, "sensor.json") } },
     lockFile: join(config.state, "sensor.lock"),
     log,
-    onSensor: ({ state, emulated }) => { log.info("sensor", { state, emulated }); },
+    onSensor: (status) => {
+      log.info("sensor", { state: status.state, emulated: status.emulated });
+      void pairWhileUnsealed({ bridge, records, log }, status);
+    },
   });
   onStop(() => hsm.stop());
   onStop(() => bridge.stop());

@@ -34,6 +34,10 @@ export const policy: SitePolicy = {
   ],
 };
 
+/** Opcodes (hardware/fingerprint.md §2.2) by which a sensor looks for a finger. */
+const getImage = "01";
+const getImageEx = "28";
+
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once("error", reject).listen(0, "127.0.0.1", () => {
@@ -181,7 +185,10 @@ export class DemoSite {
   /** Puts a finger down once the sensor of `box` looks for one, and lifts it again. */
   async press(box: BoxId, finger: string): Promise<void> {
     const sensor = this.sensor(box);
-    const captures = async (): Promise<number> => (await sensor.state()).captures;
+    const captures = async (): Promise<number> => {
+      const { commands } = await sensor.state();
+      return (commands[getImage] ?? 0) + (commands[getImageEx] ?? 0);
+    };
     // Two looks at an empty plate: the sensor waits for this prompt, and a finger that lay there would not count.
     const before = await captures();
     await waitUntil(`the sensor of ${box} looks for a finger`, 15_000, async () => (await captures()) >= before + 2, 50);

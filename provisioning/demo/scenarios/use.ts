@@ -41,16 +41,11 @@ export const twoRequests: Scenario = {
   name: "two-requests", tells: "two requests at one sensor, slow fingers", expected: null, leaves: "nothing",
   play: async (stage) => {
     const payloads = [secretOf(16), secretOf(16)] as const;
-    const presses = async (): Promise<number> => (await stage.site.sensor("box-1").state()).touches;
-    const before = await presses();
-    const outcomes = await stage.step("both asked at once, alice takes her time", async () => {
-      const running = payloads.map((payload) => stage.site.client.use(asks.encryptPublic(payload)));
-      const all = Promise.all(running);
+    // Two touches are all there will be: if either request wanted another one, its deadline would end this.
+    await stage.step("both asked at once, alice takes her time, touches once for each", async () => {
+      const all = Promise.all(payloads.map((payload) => stage.site.client.use(asks.encryptPublic(payload))));
       await Promise.all([all, stage.touch([...alice, ...alice], all)]);
-      return await all;
     });
-    stage.expect(outcomes.length === 2, "one of the two did not end");
-    stage.expect((await presses()) - before === 2, "a second touch was asked for");
     return null;
   },
 };
