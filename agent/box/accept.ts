@@ -10,6 +10,7 @@ import { statementHash, verifyStatement } from "../protocol/statement.ts";
 import { writeDurably } from "../runtime/durable.ts";
 import { fromBase64url } from "../runtime/encoding.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
+import { fingerprintOf } from "../runtime/fingerprint.ts";
 import type { Say } from "../runtime/provision.ts";
 import { getJson, putJson } from "../store/json.ts";
 import type { Store } from "../store/store.ts";
@@ -22,11 +23,6 @@ export class AcceptError extends ShardkeepError<"NOT_REQUESTED" | "ANSWER_INVALI
 const joined = z.strictObject({ site: id, box: id, authority: publicKey, answer: hash });
 
 const bytes = (text: string): Uint8Array => fromBase64url(text) ?? new Uint8Array();
-
-/** How people compare an authority: SHA-256 of its point, base64url. */
-export function fingerprintOf(authority: string): string {
-  return createHash("sha256").update(bytes(authority)).digest("base64url");
-}
 
 function invalid(what: string, cause?: unknown): AcceptError {
   return new AcceptError("ANSWER_INVALID", `this is no answer for this box: ${what}`, { cause, remedy: "copy the file again, or approve the box's request once more: shardkeep site approve REQUEST --out ANSWER" });

@@ -1,0 +1,36 @@
+import type { Command } from "commander";
+import { z } from "zod";
+import { command, configOption, group, json, optionsOf } from "./options.ts";
+import { result } from "./output.ts";
+import { provision } from "./programs.ts";
+
+function requestCommand(): Command {
+  return command("request", "make this box's token, keys and store, and write its request to join", ["box request --config box-1.yaml --out /media/stick/box-1.request.json"])
+    .option(...configOption)
+    .option("--out <file>", "where the request goes; it holds nothing secret")
+    .action(async (_: unknown, from: Command) => {
+      const options = optionsOf(from, z.strictObject({ ...json, config: z.string(), out: z.string() }));
+      const steps = await provision("boxJoin", ["request", "--config", options.config, "--out", options.out]);
+      result(options.json, { steps }, [`next, at the coordinator: shardkeep site approve ${options.out} --out ANSWER`]);
+    });
+}
+
+function acceptCommand(): Command {
+  return command("accept", "take the site's answer: challenge secret, certificate, site record", ["box accept box-1.answer.json --config box-1.yaml --authority FINGERPRINT"])
+    .argument("<answer>", "file of `shardkeep site approve`")
+    .option(...configOption)
+    .option("--authority <key>", "the site authority's fingerprint or key; without it the first one is believed, and shown")
+    .action(async (file: string, _: unknown, from: Command) => {
+      const options = optionsOf(from, z.strictObject({ ...json, config: z.string(), authority: z.string().optional() }));
+      const steps = await provision("boxJoin", ["accept", file, "--config", options.config, ...(options.authority === undefined ? [] : ["--authority", options.authority])]);
+      const authority = steps.find(({ step }) => step === "authority");
+      result(options.json, { steps }, [
+        ...(authority?.["trust"] === "first use" ? [`nobody compared the authority: \`shardkeep site show\` must say ${String(authority["fingerprint"])}`] : []),
+        `next: shardkeep agent --config ${options.config}`,
+      ]);
+    });
+}
+
+export function boxCommand(): Command {
+  return group("box", "this box", [requestCommand(), acceptCommand()]);
+}

@@ -1,0 +1,28 @@
+import { existsSync } from "node:fs";
+import { connectClient, readClient, systemParts, type Client } from "../agent/client/index.ts";
+import { ConfigError } from "../agent/runtime/config.ts";
+
+/** Runs `work` with a greeted client and closes it. The first Ctrl-C calls `onInterrupt`, the second ends the process. */
+async function withClient<T>(file: string, onInterrupt: (client: Client) => void, work: (client: Client) => Promise<T>): Promise<T> {
+  if (!existsSync(file)) throw new ConfigError("CONFIG_UNREADABLE", `there is no ${file}`, { remedy: "say who asks: --client FILE or SHARDKEEP_CLIENT; `site init` and `client add` make such a file" });
+  const client = await connectClient(readClient(file), systemParts);
+  const interrupt = (): void => { onInterrupt(client); };
+  process.once("SIGINT", interrupt);
+  try {
+    return await work(client);
+  } finally {
+    process.off("SIGINT", interrupt);
+    await client.close();
+  }
+}
+
+/** For requests that are answered at once: Ctrl-C ends the wait. */
+export async function connected<T>(file: string, work: (client: Client) => Promise<T>): Promise<T> {
+  return await withClient(file, (client) => { void client.close(); }, work);
+}
+
+/** For operations: Ctrl-C takes the request back, so that nobody's finger counts for it any more. */
+export async function operating<T>(file: string, work: (client: Client, signal: AbortSignal) => Promise<T>): Promise<T> {
+  const stop = new AbortController();
+  return await withClient(file, () => { stop.abort(); }, (client) => work(client, stop.signal));
+}

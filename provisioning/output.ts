@@ -1,0 +1,58 @@
+import { ShardkeepError, toWire } from "../agent/runtime/errors.ts";
+import { exitCodes } from "../agent/runtime/config.ts";
+import { exitCodeOf } from "../agent/runtime/main.ts";
+
+/**
+ * What a person or a script sees: results on stdout, everything else on stderr. With --json stdout is one document,
+ * also for a failure.
+ */
+export class UsageError extends ShardkeepError<"USAGE"> {}
+
+const codesOf: Readonly<Record<number, readonly string[]>> = {
+  [exitCodes.usage]: ["USAGE", "CONFIG_MISSING"],
+  [exitCodes.data]: ["FILE_DAMAGED", "FILE_HEADER_INVALID", "FILE_WRONG_SITE", "CIPHERTEXT_INVALID", "REQUEST_INVALID", "ANSWER_INVALID", "ANSWER_FOREIGN", "PAYLOAD_TOO_LONG"],
+  [exitCodes.unavailable]: ["BROKER_UNREACHABLE", "NO_ANSWER", "NOT_ENOUGH_HOLDERS", "NO_SENSOR"],
+  [exitCodes.refused]: [
+    "NOT_PERMITTED", "INVALID_BIOMETRICS", "HSM_COMPROMISED", "RATE_LIMITED", "QUARANTINED", "RECORD_SEALED", "NOT_SEALED", "RECORD_FORGED",
+    "REQUEST_CHANGED", "ENCLAVE_CHANGED", "RESULT_INVALID", "AUTHORITY_WRONG", "TOKEN_FOREIGN", "STATE_FOREIGN", "KEYS_FOREIGN",
+  ],
+};
+const exitOf = new Map(Object.entries(codesOf).flatMap(([exit, codes]) => codes.map((code) => [code, Number(exit)] as const)));
+
+/** sysexits(3) for an error: docs/configuration.md lists them. */
+export function exitCodeFor(error: unknown): number {
+  const known = error instanceof ShardkeepError ? exitOf.get(String(error.code)) : undefined;
+  return known ?? exitCodeOf(error);
+}
+
+/** Text from elsewhere on a terminal: control characters could rewrite what stands there. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}]/gu, "�");
+}
+
+/** A line for people, on stderr. */
+export function note(text: string): void {
+  process.stderr.write(`${printable(text)}\n`);
+}
+
+/** The command's result. */
+export function result(json: boolean, value: unknown, lines: readonly string[]): void {
+  process.stdout.write(json ? `${JSON.stringify(value)}\n` : lines.map((line) => `${printable(line)}\n`).join(""));
+}
+
+/** `CODE: message` and what to do next; the cause only of what nobody expected. */
+export function reportFailure(json: boolean, error: unknown): void {
+  if (json) process.stdout.write(`${JSON.stringify({ error: toWire(error) })}\n`);
+  if (error instanceof ShardkeepError) {
+    for (const line of error.toString().split("\n")) note(line);
+  } else {
+    process.stderr.write(`INTERNAL: ${error instanceof Error ? error.stack ?? error.message : String(error)}\n`);
+  }
+}
+
+/** Rows as aligned columns. */
+export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string[] {
+  const all = [head, ...rows.map((row) => row.map(String))];
+  const widths = head.map((_, column) => Math.max(...all.map((row) => (row[column] ?? "").length)));
+  return all.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd());
+}

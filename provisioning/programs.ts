@@ -1,0 +1,81 @@
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+import { ShardkeepError } from "../agent/runtime/errors.ts";
+import { note } from "./output.ts";
+
+/** The compiled programs beside this one. */
+const programs = {
+  agent: "../agent/box/main.js",
+  coordinator: "../agent/coordinator/main.js",
+  siteInit: "../agent/coordinator/init.js",
+  boxJoin: "../agent/box/init.js",
+  demo: "./demo/main.js",
+} as const;
+type Program = keyof typeof programs;
+
+const urlOf = (program: Program): URL => new URL(programs[program], import.meta.url);
+
+/** Goes on as a long-lived program, in this very process: the service manager knows its id. It reads process.argv. */
+export async function become(program: "agent" | "coordinator"): Promise<void> {
+  await import(urlOf(program).href);
+}
+
+function environment(): NodeJS.ProcessEnv {
+  const own = { ...process.env };
+  delete own["NODE_OPTIONS"];
+  return own;
+}
+
+/** Runs a program on this terminal; resolves with its exit code. */
+export function run(program: Program, args: readonly string[]): Promise<number> {
+  const child = spawn(process.execPath, [fileURLToPath(urlOf(program)), ...args], { stdio: "inherit", env: environment() });
+  // Ctrl-C reaches the child by itself: wait for its end.
+  const ignore = (): void => undefined;
+  process.on("SIGINT", ignore);
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code) => {
+      process.off("SIGINT", ignore);
+      resolve(code ?? 1);
+    });
+  });
+}
+
+const stepLine = z.looseObject({ step: z.string(), state: z.enum(["ok", "changed"]) });
+export type Step = z.infer<typeof stepLine>;
+
+/** `NAME: CODE: message` and `next: remedy`, as agent/runtime/main.ts prints an error. */
+const failureText = /^[^:]+: ([A-Z][A-Z_]+): ([^]*?)(?:\n {2}next: ([^]*))?$/;
+
+/** Runs a provisioning program and shows its steps as they come. Throws the error that ended it. */
+export async function provision(program: "siteInit" | "boxJoin", args: readonly string[]): Promise<readonly Step[]> {
+  const child = spawn(process.execPath, [fileURLToPath(urlOf(program)), ...args], { stdio: ["ignore", "pipe", "pipe"], env: environment() });
+  const steps: Step[] = [];
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    const step = stepLine.safeParse(parsed(line));
+    if (!step.success) return;
+    steps.push(step.data);
+    const { step: name, state, ...fields } = step.data;
+    note(`${state === "ok" ? "  ok     " : "  changed"}  ${name}${Object.entries(fields).map(([key, value]) => `  ${key} ${String(value)}`).join("")}`);
+  });
+  let errors = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => { errors += text; });
+  const exitCode = await new Promise<number | null>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", resolve);
+  });
+  if (exitCode === 0) return steps;
+  const [, code, message = "", remedy] = failureText.exec(errors.trimEnd()) ?? [];
+  if (code === undefined) throw new ShardkeepError("INTERNAL", `the program ended with ${String(exitCode)}: ${errors}`);
+  throw new ShardkeepError(code, message, remedy === undefined ? {} : { remedy });
+}
+
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}

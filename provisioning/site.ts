@@ -1,0 +1,107 @@
+import type { Command } from "commander";
+import { z } from "zod";
+import { sitePolicy, type Rule, type SiteRecord } from "../agent/protocol/site-record.ts";
+import { readYaml } from "../agent/runtime/config.ts";
+import { fingerprintOf } from "../agent/runtime/fingerprint.ts";
+import { connected } from "./connected.ts";
+import { readText, requireAbsent, write } from "./files.ts";
+import { client, clientOption, command, configOption, group, json, optionsOf } from "./options.ts";
+import { result } from "./output.ts";
+import { provision } from "./programs.ts";
+
+/** A rule in one line: who may approve what. */
+export function ruleLine(rule: Rule): string {
+  const who = rule.require.map((one) => ("role" in one ? `${one.people} × ${one.role}` : one.person)).join(" + ");
+  const where = rule.distinctBoxes ? ", each at another box" : "";
+  return `${rule.key} ${rule.resource}: ${rule.operations.join(", ")} need ${who}${where}; requester ${rule.requester}, confirm ${rule.confirm}${rule.limit === undefined ? "" : `, at most ${rule.limit}`}`;
+}
+
+function describe({ site, body }: SiteRecord): string[] {
+  const list = (title: string, lines: readonly string[]): string[] => ["", `${title}:`, ...(lines.length === 0 ? ["  none"] : lines.map((line) => `  ${line}`))];
+  return [
+    `site ${site}, record version ${body.version}, ${body.sealed ? "sealed" : "UNSEALED: no key is made or used"}`,
+    `authority ${fingerprintOf(body.authority)}`,
+    `coordinator ${body.coordinator.id}`,
+    ...list("boxes", body.boxes.map(({ id, zone }) => `${id} in ${zone}`)),
+    ...list("people", body.people.map(({ id, roles, fingers }) => `${id}: ${roles.join(", ") || "no role"}; ${fingers.map(({ name, box }) => `${name} at ${box}`).join(", ") || "no finger"}`)),
+    ...list("clients", body.clients.map(({ id, person, admin }) => `${id}${person === undefined ? "" : ` for ${person}`}${admin ? ", administrator" : ""}`)),
+    ...list("rules, the first that fits governs", body.rules.map(ruleLine)),
+  ];
+}
+
+function initCommand(): Command {
+  return command("init", "make a site here: token, keys, TLS authority, first record, first administrator", ["site init --config coordinator.yaml"])
+    .option(...configOption)
+    .action(async (_: unknown, from: Command) => {
+      const options = optionsOf(from, z.strictObject({ ...json, config: z.string() }));
+      const steps = await provision("siteInit", ["--config", options.config]);
+      const made = steps.find(({ step }) => step === "site");
+      result(options.json, { steps }, [`next: shardkeep coordinator --config ${options.config}`, `      export SHARDKEEP_CLIENT=${String(made?.["client"])}`]);
+    });
+}
+
+function approveCommand(): Command {
+  return command("approve", "let a box in: takes its request, writes the site's answer", ["site approve box-1.request.json --out box-1.answer.json"])
+    .argument("<request>", "file of `shardkeep box request`")
+    .option("--out <file>", "where the answer goes")
+    .option(...clientOption)
+    .action(async (file: string, _: unknown, from: Command) => {
+      const options = optionsOf(from, z.strictObject({ ...client, out: z.string() }));
+      requireAbsent(options.out);
+      const request = parseJson(file);
+      const { answer } = await connected(options.client, (one) => one.request("box-approve", { request }));
+      write(options.out, `${JSON.stringify(answer, null, 2)}\n`);
+      const { box, record } = answer.body;
+      const authority = fingerprintOf(record.body.authority);
+      result(options.json, { box, version: record.body.version, authority, out: options.out }, [
+        `${box} is in record version ${record.body.version}`,
+        `next, at the box: shardkeep box accept ${options.out} --config FILE --authority ${authority}`,
+      ]);
+    });
+}
+
+function parseJson(file: string): z.infer<ReturnType<typeof z.json>> {
+  const text = readText(file);
+  try {
+    return z.json().parse(JSON.parse(text));
+  } catch {
+    return text.slice(0, 1000); // no request either: the coordinator's refusal names what to do
+  }
+}
+
+function changed(name: string, description: string, examples: readonly string[]): Command {
+  return command(name, description, examples).option(...clientOption);
+}
+
+function applyCommand(): Command {
+  return changed("apply", "set roles, people's roles and rules from a YAML file, while the record is unsealed", ["site apply policy.yaml"])
+    .argument("<file>", "roles, people, clients, rules; docs/configuration.md")
+    .action(async (file: string, _: unknown, from: Command) => {
+      const options = optionsOf(from, z.strictObject(client));
+      const policy = readYaml(file, sitePolicy);
+      const { record } = await connected(options.client, (one) => one.request("site-apply", { policy }));
+      result(options.json, { version: record.body.version }, [`record version ${record.body.version}`]);
+    });
+}
+
+function showCommand(): Command {
+  return changed("show", "the site record, verified", ["site show", "site show --json"])
+    .action(async (_: unknown, from: Command) => {
+      const options = optionsOf(from, z.strictObject(client));
+      const record = await connected(options.client, (one) => Promise.resolve(one.record));
+      result(options.json, record, describe(record));
+    });
+}
+
+function sealCommand(): Command {
+  return changed("seal", "seal the record: from here on keys are made, and it changes by people's fingers only", ["site seal"])
+    .action(async (_: unknown, from: Command) => {
+      const options = optionsOf(from, z.strictObject(client));
+      const { record } = await connected(options.client, (one) => one.request("site-seal", {}));
+      result(options.json, { version: record.body.version, sealed: record.body.sealed }, [`record version ${record.body.version} is sealed`]);
+    });
+}
+
+export function siteCommand(): Command {
+  return group("site", "the site and its record", [initCommand(), approveCommand(), applyCommand(), showCommand(), sealCommand()]);
+}
