@@ -193,6 +193,7 @@ export class DemoSite {
     const before = await captures();
     await waitUntil(`the sensor of ${box} looks for a finger`, 15_000, async () => (await captures()) >= before + 2, 50);
     await sensor.press(finger);
+    await waitUntil(`${finger} is lifted at ${box}`, 10_000, async () => (await sensor.state()).finger === null, 50);
   }
 
   /** Ends everything; the folder goes, unless it is to be looked at. */

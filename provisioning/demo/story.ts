@@ -6,7 +6,7 @@ import { both, alice, asks, stranger } from "./asks.ts";
 import { Keeper } from "./control-child.ts";
 import { scanMemory } from "./memory-scan.ts";
 import { buildSite } from "./play.ts";
-import { lyingCoordinator, replayedEvidence } from "./scenarios/takeover.ts";
+import { takeOverAndLie } from "./scenarios/takeover.ts";
 import { endOf, Stage } from "./stage.ts";
 import type { BoxId, DemoSite } from "./site.ts";
 
@@ -93,14 +93,9 @@ export async function tellStory(site: DemoSite, say: (line: string) => void): Pr
     say(`          ${pids.length} processes, ${Math.round(megabytes)} MiB: ${copies} copies (in a process that was given it: ${control.copies})`);
   });
 
-  for (const { play, tells } of [replayedEvidence, lyingCoordinator]) {
-    const quiet = new Stage(site);
-    await stage.step(`${tells}: five of five holders refuse`, async () => {
-      const code = await play(quiet);
-      say(`          refused: ${String(code)}`);
-      await site.startCoordinator();
-      await site.boxesReady();
-    });
-  }
+  await stage.step("the coordinator taken over, with its HSM, PIN, broker and certificates: five of five holders refuse, twice", async () => {
+    const { withoutEvidence, replayed } = await takeOverAndLie(new Stage(site));
+    say(`          asked for shards without evidence: ${withoutEvidence}; with evidence that alice gave for another request: ${replayed}`);
+  });
   say("Next: npm run demo -- --scenario all · npm run demo -- --interactive · npm test · docs/try-it.md builds a site by hand");
 }

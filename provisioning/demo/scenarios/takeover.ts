@@ -90,3 +90,14 @@ export const swappedRequest: Scenario = {
     return await stage.step("another enclave key", async () => refusalOfAll(stage, "another enclave", await rogue.challengeAll({ ...fields, enclave: anotherEnclave() }, [evidence])));
   }),
 };
+
+/** For the story: both lies under one take-over. Gives the codes with which all holders refused. */
+export async function takeOverAndLie(stage: Stage): Promise<{ readonly withoutEvidence: string; readonly replayed: string }> {
+  let withoutEvidence = "";
+  const replayed = await takeOver(stage, async ({ rogue, record, approve }) => {
+    withoutEvidence = refusalOfAll(stage, "without evidence", await rogue.challengeAll(rogue.fields(await signedUse(stage), record), []));
+    const evidence = await approve(rogue.fields(await signedUse(stage), record));
+    return refusalOfAll(stage, "replayed", await rogue.challengeAll(rogue.fields(await signedUse(stage), record), [evidence]));
+  });
+  return { withoutEvidence, replayed };
+}
