@@ -95,8 +95,9 @@ export class Fleet {
       return false;
     }
     this.#convictedAt = now;
-    await store.commit([putJson(`quarantine/${box}`, { box, reason })]);
+    // Out from this instant; should we die before it is durable, the next challenge finds it again.
     this.#quarantined.set(box, reason);
+    await store.commit([putJson(`quarantine/${box}`, { box, reason })]);
     log.warn("quarantine", { box, reason });
     for (const other of this.live()) {
       exchange.request(boxRequests, "quarantine", other, { box, reason }).catch((error: unknown) => { log.warn("quarantine not told", { box: other, error: String(error) }); });
