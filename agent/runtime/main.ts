@@ -25,12 +25,14 @@ export function besideConfig(configFile: string): (path: string) => string {
 }
 
 type Stop = () => Promise<unknown> | undefined;
+/** Says what is to be undone at the end; last first. */
+export type OnStop = (stop: Stop) => void;
 
 /**
  * Runs a long-lived process: prints errors with their code and remedy, and on SIGTERM or SIGINT undoes
  * what was started, last first. A second signal does not wait.
  */
-export async function runMain(name: string, body: (args: readonly string[], onStop: (stop: Stop) => void) => Promise<void>): Promise<void> {
+export async function runMain(name: string, body: (args: readonly string[], onStop: OnStop) => Promise<void>): Promise<void> {
   const stops: Stop[] = [];
   let stopping = false;
   const stop = async (code: number): Promise<void> => {

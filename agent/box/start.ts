@@ -1,0 +1,69 @@
+import { join } from "node:path";
+import type { Bridge } from "../../firmware-bridge/client.ts";
+import { HsmProcess } from "../hsm/client.ts";
+import { connect } from "../mqtt/connection.ts";
+import { Exchange } from "../mqtt/exchange.ts";
+import { readTls } from "../mqtt/tls-files.ts";
+import { CertificateCache, writeEnvelope } from "../protocol/envelope.ts";
+import { NonceBook } from "../protocol/nonces.ts";
+import { beginSession } from "../protocol/session.ts";
+import { topic } from "../protocol/topics.ts";
+import { systemClock } from "../runtime/clock.ts";
+import { toBase64url } from "../runtime/encoding.ts";
+import type { Log } from "../runtime/log.ts";
+import { systemRandom } from "../runtime/random.ts";
+import type { OnStop } from "../runtime/main.ts";
+import { openStore } from "../store/level.ts";
+import { Box } from "./box.ts";
+import type { BoxConfig } from "./config.ts";
+import { consoleDisplay, noDisplay } from "./display.ts";
+import { RecordKeeper } from "./record-keeper.ts";
+
+/**
+ * Wires the box's logic to its HSM, its store and the broker, and starts it. The sensor comes from the
+ * caller: `startBridge` is given the site record, by which a sensor may still be paired or not.
+ */
+export async function startBox(config: BoxConfig, log: Log, startBridge: (records: RecordKeeper) => Promise<Bridge>, onStop: OnStop): Promise<void> {
+  const { site, box } = config;
+  const clock = systemClock;
+  const random = systemRandom;
+
+  const store = await openStore(join(config.state, "store"));
+  onStop(() => store.close());
+  const records = new RecordKeeper(store, log);
+  const hsm = new HsmProcess(config.hsm, { log });
+  onStop(() => hsm.stop());
+  const [bridge] = await Promise.all([startBridge(records), hsm.start()]);
+  const session = await beginSession({ sign: (message) => hsm.sign("identity", message) }, site, box, random);
+
+  const nonces = new NonceBook(clock, random);
+  const state = topic({ kind: "box", box, direction: "up", what: "state" });
+  const say = (what: "ready" | "lost" | "stopped") => writeEnvelope(session, { to: "*", type: "event/state", id: toBase64url(random.bytes(16)), data: { state: what } });
+  const transport = connect({
+    url: config.broker, tls: readTls(config.state, box), clientId: box,
+    will: { topic: state, payload: await say("lost"), qos: 1, retain: true }, log, random,
+  });
+  onStop(() => transport.close());
+  let coordinatorNonce: string | undefined;
+  const exchange = new Exchange({
+    transport, session, clock, random, log, nonces,
+    reader: { site, self: box, keyOf: (sender) => records.keyOf(sender), certificates: new CertificateCache() },
+    freshOf: () => coordinatorNonce,
+    topicFor: (_peer, kind) => topic({ kind: "box", box, direction: "up", what: kind }),
+  });
+  const logic = new Box({
+    site, box, boot: session.certificate.body.boot, hsm, bridge, store, exchange, nonces, clock, random, log, records,
+    display: config.display === "console" ? consoleDisplay((line) => { process.stdout.write(`${box} │ ${line}\n`); }) : noDisplay,
+  }, config.heartbeatMs, (nonce) => { coordinatorNonce = nonce; });
+  transport.onState((now) => {
+    if (now === "up") void say("ready").then((payload) => transport.publish(state, payload, { qos: 1, retain: true })).catch((error: unknown) => { log.warn("state not published", { error: String(error) }); });
+  });
+  await transport.subscribe([
+    topic({ kind: "box", box, direction: "down", what: "request" }),
+    topic({ kind: "box", box, direction: "down", what: "response" }),
+    topic({ kind: "coordinator", what: "heartbeat" }),
+  ]);
+  onStop(async () => { logic.stop(); await transport.publish(state, await say("stopped"), { qos: 1, retain: true }); });
+  logic.start();
+  log.info("started", { site });
+}
