@@ -25,12 +25,13 @@ export function execute(commands: Commands, state: State, packet: Received, arou
   if (isLocked(around.profile, state) && opcode !== verifyPassword) return answer(state, code.locked);
   // Between the steps of an Auto command it listens to nothing but Cancel.
   if (state.ram.auto !== null && opcode !== cancel) return silence(state);
+  // Whatever the command, it ends a transfer that the host began and left.
+  const next = withRam(state, { download: null });
   const command = commands[opcode];
-  if (command === undefined) return unknown(state, packet.content, around.profile);
+  if (command === undefined) return unknown(next, packet.content, around.profile);
   const parameters = packet.content.subarray(1);
-  if (parameters.length !== command.parameters) return answer(state, code.badPacket);
-  // A command ends a transfer that the host began and left.
-  return command.run(withRam(state, { download: null }), new DataView(parameters.buffer, parameters.byteOffset, parameters.byteLength), around);
+  if (parameters.length !== command.parameters) return answer(next, code.badPacket);
+  return command.run(next, new DataView(parameters.buffer, parameters.byteOffset, parameters.byteLength), around);
 }
 
 function unknown(state: State, content: Uint8Array, profile: Profile): Outcome {

@@ -5,7 +5,7 @@ import { PureModule } from "../support/module.ts";
 const ok = "EF 01 FF FF FF FF 07 00 03 00 00 0A";
 const spaced = (hex: string): string => hex.replaceAll(/(..)(?=.)/g, "$1 ");
 
-t.test("every command of the list is understood", (t) => {
+void t.test("every command of the list is understood", (t) => {
   const commands: readonly (readonly [string, string, string])[] = [
     ["VfyPwd 0", "EF 01 FF FF FF FF 01 00 07 13 00 00 00 00 00 1B", ok],
     ["SetPwd 11223344", "EF 01 FF FF FF FF 01 00 07 12 11 22 33 44 00 C4", ok],
@@ -46,7 +46,7 @@ t.test("every command of the list is understood", (t) => {
   t.end();
 });
 
-t.test("replies captured from real modules", (t) => {
+void t.test("replies captured from real modules", (t) => {
   const r503 = new PureModule();
   r503.say("13 00000000");
   t.equal(spaced(r503.wire("EF 01 FF FF FF FF 01 00 03 0F 00 13")[0]!),
@@ -61,7 +61,7 @@ t.test("replies captured from real modules", (t) => {
   t.end();
 });
 
-t.test("a hit of the captured score reads as the captured reply", (t) => {
+void t.test("a hit of the captured score reads as the captured reply", (t) => {
   const module = new PureModule();
   module.enrol("alice", 1);
   // Scores are the emulator's own; a poorer touch brings one of them down to the captured 96.
