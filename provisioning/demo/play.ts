@@ -1,7 +1,7 @@
 import { isNamed } from "../../agent/runtime/errors.ts";
 import { asks, both } from "./asks.ts";
 import { DemoError } from "./process.ts";
-import { people, policy, DemoSite } from "./site.ts";
+import { people, policy, type DemoSite } from "./site.ts";
 import { Stage, type Scenario, type StepTime } from "./stage.ts";
 
 /** A scenario's deadline, and that of building the site. */

@@ -8,8 +8,7 @@ export class DemoError extends ShardkeepError<"DEMO_PROCESS_FAILED" | "DEMO_STEP
 
 /** Nothing of ours inherits what tap or npm put into the environment. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
-  const { NODE_OPTIONS: _options, ...rest } = process.env;
-  return rest;
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== "NODE_OPTIONS"));
 }
 
 const dist = new URL("../../", import.meta.url);
