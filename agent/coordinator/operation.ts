@@ -204,6 +204,7 @@ export class Operation {
       if (verdict === "good") onPart({ state: "answered", box });
       this.dispatch({ type: "answer", box, verdict });
     } catch (error) {
+      this.#parts.log.warn("no answer to the challenge", { box, error: String(error) });
       if (isNamed(error) && error.code === "COORDINATOR_HSM_FAULT") this.#fail(error);
       else this.dispatch({ type: "answer", box, ...silenceOrRefusal(error) });
     }

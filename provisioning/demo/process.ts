@@ -58,9 +58,9 @@ export class SiteProcess {
     for (const wake of this.#listeners) wake();
   }
 
-  /** Resolves with the first line that matches; rejects if the process ends before, with what it said last. */
-  async line(pattern: RegExp): Promise<string> {
-    for (let next = 0; ;) {
+  /** Resolves with the first line, from number `from` on, that matches; rejects if the process ends before, with what it said last. */
+  async line(pattern: RegExp, from = 0): Promise<string> {
+    for (let next = from; ;) {
       for (; next < this.#lines.length; next++) {
         const line = this.#lines[next] ?? "";
         if (pattern.test(line)) return line;

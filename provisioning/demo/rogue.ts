@@ -1,6 +1,6 @@
-import { readCoordinatorConfig } from "../../agent/coordinator/config.ts";
+import { readCoordinatorConfig, type CoordinatorConfig } from "../../agent/coordinator/config.ts";
 import { HsmProcess } from "../../agent/hsm/client.ts";
-import { startBroker, type Broker } from "../../agent/mqtt/broker.ts";
+import { startBroker, type Broker, type BrokerOptions } from "../../agent/mqtt/broker.ts";
 import { connect, type Transport } from "../../agent/mqtt/connection.ts";
 import { Exchange } from "../../agent/mqtt/exchange.ts";
 import { readTls } from "../../agent/mqtt/tls-files.ts";
@@ -66,18 +66,33 @@ export class Rogue {
   /** Takes the place of the coordinator, which must be stopped, and waits until every box talks to it. */
   static async takeOver(configFile: string, record: SiteRecord): Promise<Rogue> {
     const config = readCoordinatorConfig(["--config", configFile]);
-    if (!("listen" in config.broker)) throw new TypeError("the demo's coordinator has the embedded broker");
+    const { broker } = config;
+    if (!("listen" in broker)) throw new TypeError("the demo's coordinator has the embedded broker");
     const hsm = new HsmProcess(config.hsm, { log: silentLog });
     await hsm.start();
+    let rogue: Rogue | undefined;
+    try {
+      rogue = await Rogue.#begin({ ...config, broker }, hsm, record);
+      const { heard } = rogue;
+      await waitUntil("every box talks to the taken-over coordinator", 40_000, () => Promise.resolve(heard()));
+      return rogue;
+    } catch (error) {
+      await (rogue?.end() ?? hsm.stop());
+      throw error;
+    }
+  }
+
+  static async #begin(config: CoordinatorConfig & { readonly broker: { readonly listen: BrokerOptions["listen"] } }, hsm: HsmProcess, record: SiteRecord): Promise<Rogue> {
     const known = new Map<string, "box" | "client" | "coordinator">([[config.coordinator, "coordinator"], ...record.body.boxes.map((box) => [box.id, "box"] as const)]);
     const broker = await startBroker({ listen: config.broker.listen, tls: readTls(config.state, "broker"), kindOf: (name) => known.get(name), log: silentLog });
     const session = await beginSession({ sign: (message) => hsm.sign("identity", message) }, config.site, config.coordinator, systemRandom);
     const transport = connect({ url: `mqtts://127.0.0.1:${broker.port}`, tls: readTls(config.state, config.coordinator), clientId: config.coordinator, log: silentLog, random: systemRandom });
     const rogue = new Rogue({ broker, transport, hsm, session, record });
     await transport.subscribe(everybodyUp);
-    await waitUntil("every box talks to the taken-over coordinator", 20_000, () => Promise.resolve(boxIds.every((box) => rogue.#nonces.has(box))));
     return rogue;
   }
+
+  readonly heard = (): boolean => boxIds.every((box) => this.#nonces.has(box));
 
   /** A request as fresh as can be, for an enclave whose keys the attacker has. */
   fields(use: Use, record: KeyRecord): RequestFields {

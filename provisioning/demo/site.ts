@@ -116,8 +116,12 @@ export class DemoSite {
     await this.stop("coordinator");
   }
 
+  /** Until the coordinator hears it: of its new life, because nonces of an old one are forgotten. */
   async startBox(box: BoxId): Promise<void> {
+    const coordinator = this.#processes.get("coordinator");
+    const from = coordinator?.lines.length ?? 0;
     await this.#start(box, "agent/box/main.js", ["--config", this.configOf(box)], /started/);
+    await coordinator?.line(new RegExp(`box heard box="${box}"`), from);
   }
 
   /** All boxes running, heard by the coordinator, with a sensor in order and the newest site record. */
