@@ -2,16 +2,28 @@ import { existsSync } from "node:fs";
 import { connectClient, readClient, systemParts, type Client } from "../agent/client/index.ts";
 import { ConfigError } from "../agent/runtime/config.ts";
 
-/** Runs `work` with a greeted client and closes it. The first Ctrl-C calls `onInterrupt`, the second ends the process. */
+/** One Ctrl-C may come twice: from the terminal, and passed on by npm or timeout(1). */
+const sameInterruptMs = 1000;
+/** As a shell reports a process that SIGINT ended. */
+const interrupted = 130;
+
+/** Runs `work` with a greeted client and closes it. The first Ctrl-C calls `onInterrupt`, a later one ends the process. */
 async function withClient<T>(file: string, onInterrupt: (client: Client) => void, work: (client: Client) => Promise<T>): Promise<T> {
   if (!existsSync(file)) throw new ConfigError("CONFIG_UNREADABLE", `there is no ${file}`, { remedy: "say who asks: --client FILE or SHARDKEEP_CLIENT; `site init` and `client add` make such a file" });
   const client = await connectClient(readClient(file), systemParts);
-  const interrupt = (): void => { onInterrupt(client); };
-  process.once("SIGINT", interrupt);
+  let first: number | undefined;
+  const interrupt = (): void => {
+    if (first === undefined) onInterrupt(client);
+    else if (performance.now() - first > sameInterruptMs) process.exit(interrupted);
+    first ??= performance.now();
+  };
+  process.on("SIGINT", interrupt);
+  process.on("SIGTERM", interrupt);
   try {
     return await work(client);
   } finally {
     process.off("SIGINT", interrupt);
+    process.off("SIGTERM", interrupt);
     await client.close();
   }
 }

@@ -34,7 +34,8 @@ const passing = new Set<Progress["state"]>(["waiting", "challenged", "released",
 export function waiting(stream: NodeJS.WriteStream = process.stderr): Waiting {
   let code = "";
   let wanted = 0;
-  let live = false;
+  /** What stands on the live line; empty where there is none. */
+  let live = "";
   let last = "";
   return {
     show: (progress) => {
@@ -46,13 +47,18 @@ export function waiting(stream: NodeJS.WriteStream = process.stderr): Waiting {
       if (text === undefined || text === last) return;
       last = text;
       const line = printable(text);
-      const stays = !stream.isTTY || !passing.has(progress.state);
-      stream.write(`${live ? "\r\x1b[K" : ""}${line}${stays ? "\n" : ""}`);
-      live = !stays;
+      const over = live === "" ? "" : "\r\x1b[K";
+      if (stream.isTTY && passing.has(progress.state)) {
+        stream.write(`${over}${line}`);
+        live = line;
+      } else {
+        // What was waited for is still waited for.
+        stream.write(`${over}${line}\n${live}`);
+      }
     },
     end: () => {
-      if (live) stream.write("\n");
-      live = false;
+      if (live !== "") stream.write("\n");
+      live = "";
     },
   };
 }

@@ -1,0 +1,79 @@
+import { writeFileSync } from "node:fs";
+import t from "tap";
+import { version } from "../../agent/runtime/version.ts";
+import { place, shardkeep } from "./support.ts";
+
+const commands = [
+  "site init", "site approve", "site apply", "site show", "site seal", "box request", "box accept", "client add", "person add", "person list", "person remove",
+  "key create", "key list", "key show", "use", "seal", "open", "status", "agent", "coordinator",
+];
+
+void t.test("every command has help with examples of itself", async (t) => {
+  for (const name of commands) {
+    const { code, stdout, stderr } = await shardkeep([...name.split(" "), "--help"]);
+    t.equal(code, 0, name);
+    t.match(stdout, new RegExp(`Examples:\n {2}\\$ shardkeep ${name}`), name);
+    t.equal(stderr, "", `${name}: nothing on stderr`);
+  }
+  const { code, stdout } = await shardkeep(["--help"]);
+  t.equal(code, 0);
+  for (const name of new Set(commands.map((one) => one.split(" ")[0] ?? ""))) t.match(stdout, new RegExp(`^ {2}${name} `, "m"), `${name} is listed`);
+  t.match(stdout, /Exit codes:/);
+  t.equal((await shardkeep(["--version"])).stdout, `${version}\n`);
+});
+
+void t.test("wrong usage: exit 64, what is wrong, and where to look", async (t) => {
+  const table: [string, string[], RegExp][] = [
+    ["no command", [], /^Usage: shardkeep /m],
+    ["a group alone", ["site"], /^Usage: shardkeep site /m],
+    ["an unknown command", ["bogus"], /USAGE: unknown command 'bogus'\n {2}next: shardkeep --help/],
+    ["an unknown option", ["status", "--bogus"], /USAGE: unknown option '--bogus'/],
+    ["a missing argument", ["seal"], /USAGE: missing required argument 'file'/],
+    ["everything missing, at once", ["use", "decrypt"], /--key: is needed\n {2}--resource: is needed\n {2}--reason: is needed\n {2}next: shardkeep use --help/],
+    ["everything bad, at once", ["use", "decrypt", "--key", "A B", "--resource", "a/**", "--reason", ""], /--key: 1 to 32[^]*--resource: a path[^]*--reason: /],
+    ["an unknown operation", ["use", "steal", "--key", "k", "--resource", "r", "--reason", "x"], /USAGE: OPERATION: /],
+    ["a threshold that is no number", ["key", "create", "k", "--threshold", "two", "--holders", "a,b"], /--threshold: a number/],
+    ["a threshold of one", ["key", "create", "k", "--threshold", "1", "--holders", "a,b"], /--threshold: /],
+    ["more than there are holders", ["key", "create", "k", "--threshold", "3", "--holders", "a,b"], /--threshold: more than there are holders/],
+    ["a holder twice", ["key", "create", "k", "--threshold", "2", "--holders", "a,a"], /--holders: a box stands twice/],
+    ["a bad key name", ["key", "create", "K!", "--threshold", "2", "--holders", "a,b"], /NAME: 1 to 32/],
+    ["a bad person", ["person", "remove", "A B"], /ID: 1 to 32/],
+    ["no output name to guess", ["open", "plain"], /--out: is needed, since plain does not end in \.sealed/],
+    ["a JSON document and a secret on one stdout", ["use", "decrypt", "--key", "k", "--resource", "r", "--reason", "x", "--json"], /--json needs stdout for itself/],
+  ];
+  for (const [what, args, expected] of table) {
+    const { code, stdout, stderr } = await shardkeep(args);
+    t.equal(code, 64, what);
+    t.match(stderr, expected, what);
+    if (!args.includes("--json")) t.equal(stdout, "", `${what}: nothing on stdout`);
+  }
+});
+
+void t.test("bad configuration: exit 78, every problem at once", async (t) => {
+  const { at } = place(t);
+  writeFileSync(at("bad.yaml"), "site: Plant!\nstate: here\ncolour: red\n");
+  for (const [what, args] of [
+    ["coordinator", ["coordinator", "--config", at("bad.yaml")]], ["agent", ["agent", "--config", at("bad.yaml")]], ["site init", ["site", "init", "--config", at("bad.yaml")]],
+    ["box request", ["box", "request", "--config", at("bad.yaml"), "--out", at("out")]], ["a client", ["status", "--client", at("bad.yaml")]],
+  ] as const) {
+    const { code, stderr } = await shardkeep(args);
+    t.equal(code, 78, what);
+    t.match(stderr, /CONFIG_INVALID: [^]*problems\n[^]*site: [^]*colour/, what);
+    t.match(stderr, /next: edit /, what);
+  }
+  writeFileSync(at("broken.yaml"), "site: [\n");
+  t.match(await shardkeep(["status", "--client", at("broken.yaml")]), { code: 78, stderr: /CONFIG_INVALID/ }, "no YAML");
+  t.match(await shardkeep(["agent", "--config", at("none.yaml")]), { code: 78, stderr: /CONFIG_UNREADABLE[^]*none\.yaml/ });
+  t.match(await shardkeep(["agent"]), { code: 78, stderr: /CONFIG_MISSING[^]*--config FILE/ });
+  t.match(await shardkeep(["status"], { cwd: at(".") }), { code: 78, stderr: /there is no client\.yaml[^]*SHARDKEEP_CLIENT/ });
+  t.match(await shardkeep(["status"], { env: { SHARDKEEP_CLIENT: at("elsewhere.yaml") } }), { stderr: /elsewhere\.yaml/ }, "the environment says who asks");
+});
+
+void t.test("failures in JSON: one document, on stdout", async (t) => {
+  const { at } = place(t);
+  for (const args of [["status", "--client", at("none.yaml")], ["site", "init", "--config", at("none.yaml")], ["use", "mac"]]) {
+    const { stdout, code } = await shardkeep([...args, "--json"]);
+    t.match(JSON.parse(stdout), { error: { code: /^[A-Z_]+$/, message: String, remedy: String } }, args.join(" "));
+    t.not(code, 0);
+  }
+});
