@@ -1,6 +1,7 @@
 import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ClassicLevel } from "classic-level";
 import t from "tap";
 import { decodeHead, encodeHead } from "../../agent/store/head.ts";
 import { createStore, openStore } from "../../agent/store/level.ts";
@@ -31,6 +32,26 @@ void t.test("a folder with anything else in it is STORE_DAMAGED, not a new store
   await mkdir(join(dir, "records"));
   await t.rejects(openStore(dir), { code: "STORE_DAMAGED" }, "an empty database is not begun");
   t.notOk((await readdir(join(dir, "records"))).includes("CURRENT"));
+});
+
+void t.test("a database that lost its head, or gained a record beside it, is STORE_DAMAGED", async (t) => {
+  const dir = join(folder, "tampered");
+  const store = await createStore(dir);
+  await store.commit([byte("a")]);
+  await store.close();
+  const change = async (task: (db: ClassicLevel<string, Uint8Array>) => Promise<void>) => {
+    const db = new ClassicLevel<string, Uint8Array>(join(dir, "records"), { valueEncoding: "view" });
+    await task(db);
+    await db.close();
+  };
+  await change((db) => db.put("b", new Uint8Array(1)));
+  await t.rejects(openStore(dir), { code: "STORE_DAMAGED", message: /had 1 records, 2 are there/ });
+  await change((db) => db.del("b"));
+  await (await openStore(dir)).close();
+  await change((db) => db.put("a", new Uint8Array([2])));
+  await t.rejects(openStore(dir), { code: "STORE_DAMAGED", message: /content changed/ });
+  await change((db) => db.del(""));
+  await t.rejects(openStore(dir), { code: "STORE_DAMAGED", message: /no head/ });
 });
 
 void t.test("a store is made once: STORE_EXISTS, and the first keeps its content", async (t) => {

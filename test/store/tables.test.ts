@@ -45,6 +45,7 @@ void t.test("every bit of a real table of many blocks: seen here, or in the magi
     }
     await writeFile(join(records, name), whole.subarray(-100));
     t.equal(await damagedTable(records), name, "handles that point outside");
+    await t.rejects(openStore(dir), { code: "STORE_DAMAGED", message: new RegExp(`records/${name} does not match`) }, "LevelDB does not see it");
     await writeFile(join(records, name), whole);
   }
   t.ok(Math.max(...sizes) > 20_000, "five blocks and more");
