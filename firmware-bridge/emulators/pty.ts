@@ -36,13 +36,13 @@ export class Pty {
       this.path = `/dev/pts/${number.toString("ascii")}`;
       execFileSync("stty", ["-F", this.path, "raw", "-echo"]);
       this.#held = openSync(this.path, openFlags);
+      if (link !== undefined) pointTo(link, this.path);
     } catch (cause) {
-      throw new EmulatorError("PTY_FAILED", "cannot make a pty", { cause, remedy: "check that /dev/pts is mounted and that perl and stty are there" });
+      throw new EmulatorError("PTY_FAILED", `cannot make a pty${link === undefined ? "" : ` with a link at ${link}`}`, { cause, remedy: "check that the link's folder is there, /dev/pts mounted, perl and stty installed" });
     }
     this.#reader = new ReadStream(this.#master);
     this.#reader.on("data", (bytes: Buffer) => { onBytes(bytes); });
     this.#reader.on("error", () => undefined);
-    if (link !== undefined) pointTo(link, this.path);
   }
 
   get plugged(): boolean {
