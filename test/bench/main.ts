@@ -1,0 +1,106 @@
+import { createECDH } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { cache } from "#paths";
+import { readBoxConfig } from "../../agent/box/config.ts";
+import type { Ask } from "../../agent/client/index.ts";
+import { HsmProcess } from "../../agent/hsm/client.ts";
+import { toBase64url } from "../../agent/runtime/encoding.ts";
+import { silentLog } from "../../agent/runtime/log.ts";
+import { verifyEs256 } from "../../agent/protocol/es256.ts";
+import { ProcessSite } from "../../provisioning/demo/process-site.ts";
+import { percentile, round, timed } from "./figures.ts";
+import { measureRoundTrips } from "./floor.ts";
+
+const sizes = [{ t: 2, n: 3 }, { t: 3, n: 5 }, { t: 5, n: 9 }] as const;
+const runs = 60;
+const inFlight = 20;
+const throughputOperations = 100;
+const resource = "bench";
+const say = (line: string): void => { process.stderr.write(`${line}\n`); };
+
+interface Row { readonly t: number; readonly n: number; readonly p50: number; readonly p99: number; readonly floor: number; readonly ratio: number; readonly runs: number }
+
+const boxesOf = (n: number): string[] => Array.from({ length: n }, (_, i) => `box-${i + 1}`);
+const ask: Ask = { key: "bench", operation: "encrypt", resource, reason: "bench", payload: new Uint8Array(32) };
+
+async function buildSite(t: number, n: number): Promise<ProcessSite> {
+  const boxes = boxesOf(n);
+  const site = new ProcessSite({ boxes, boxEntry: "test/bench/instant-box.js", coordinator: { operationMs: 60_000 } });
+  await site.provision();
+  await site.startBoxes();
+  await site.client.request("person-enrol", { person: "alice", finger: "index", box: "box-1", roles: ["officer"] });
+  await site.client.request("site-apply", { policy: {
+    roles: ["officer"], people: [{ id: "alice", roles: ["officer"] }], clients: [],
+    rules: [{ key: "bench", resource: "**", operations: ["create", "encrypt"], require: [{ role: "officer", people: 1 }], requester: "never", confirm: "none", distinctBoxes: true }],
+  } });
+  await site.client.request("site-seal", {});
+  await site.boxesReady();
+  await site.client.use({ ...ask, operation: "create", payload: new Uint8Array(), create: { kind: "aes-256", threshold: t, holders: boxes, imported: false } });
+  return site;
+}
+
+/** p50 of one MAC in the HSM, one signature verified, one key agreement; ms. */
+async function measureCrypto(site: ProcessSite): Promise<number> {
+  await site.stop("box-1");
+  const hsm = new HsmProcess(readBoxConfig(["--config", site.configOf("box-1")]).hsm, { log: silentLog });
+  await hsm.start();
+  try {
+    const message = new Uint8Array(64);
+    const publicKey = toBase64url(await hsm.publicKey("identity"));
+    const signature = toBase64url(await hsm.sign("identity", message));
+    const own = createECDH("prime256v1");
+    own.generateKeys();
+    const peer = createECDH("prime256v1").generateKeys();
+    const mac = percentile(await timed(200, () => hsm.mac({ box: "box-1", message })), 0.5);
+    const verify = percentile(await timed(200, () => verifyEs256(publicKey, message, signature)), 0.5);
+    const agree = percentile(await timed(200, () => own.computeSecret(peer)), 0.5);
+    return mac + verify + agree;
+  } finally {
+    await hsm.stop();
+  }
+}
+
+async function throughput(site: ProcessSite): Promise<number> {
+  let left = throughputOperations;
+  const begun = performance.now();
+  const worker = async (): Promise<void> => {
+    while (left-- > 0) await site.client.use(ask);
+  };
+  await Promise.all(Array.from({ length: inFlight }, worker));
+  return throughputOperations / ((performance.now() - begun) / 1000);
+}
+
+async function measure(t: number, n: number): Promise<{ row: Row; perSecond: number | undefined }> {
+  say(`${t} of ${n}: building the site …`);
+  const site = await buildSite(t, n);
+  try {
+    say(`${t} of ${n}: ${runs} operations`);
+    const samples = await timed(runs, () => site.client.use(ask), 5);
+    const perSecond = n === 5 ? await throughput(site) : undefined;
+    const crypto = await measureCrypto(site);
+    await site.stopAll();
+    const trips = await measureRoundTrips(site.folder, n, 200);
+    const floor = 3 * trips.boxes + 2 * trips.client + crypto;
+    const p50 = percentile(samples, 0.5);
+    return { row: { t, n, p50: round(p50), p99: round(percentile(samples, 0.99)), floor: round(floor), ratio: round(p50 / floor), runs }, perSecond };
+  } finally {
+    await site.end(false);
+  }
+}
+
+const rows: Row[] = [];
+let perSecond: number | undefined;
+for (const { t, n } of sizes) {
+  const measured = await measure(t, n);
+  rows.push(measured.row);
+  perSecond ??= measured.perSecond;
+}
+const report = { rows, inFlight, operationsPerSecond: perSecond === undefined ? null : round(perSecond), sensor: "instant: the finger's and the sensor's time are taken out", hsm: "SoftHSM2" };
+mkdirSync(cache, { recursive: true });
+const file = join(cache, "bench.json");
+writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
+process.stdout.write(["  t of n   p50 ms   p99 ms   floor ms   ratio", ...rows.map((row) =>
+  `  ${`${row.t} of ${row.n}`.padEnd(6)} ${String(row.p50).padStart(8)} ${String(row.p99).padStart(8)} ${String(row.floor).padStart(10)} ${String(row.ratio).padStart(7)}`)].join("\n"));
+process.stdout.write(`\n  ${String(report.operationsPerSecond)} operations a second with ${inFlight} in flight (3 of 5)\n  ${file}\n`);
+process.exit();
