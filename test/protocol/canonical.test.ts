@@ -4,13 +4,13 @@ import { canonical, type Value } from "../../agent/protocol/canonical.ts";
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
-t.test("bytes that never change", async (t) => {
+void t.test("bytes that never change", async (t) => {
   t.equal(hex(canonical("x", "s", { b: [1, "é", null, true], a: new Uint8Array([255]), c: undefined })),
     "730000000e" + Buffer.from("shardkeep/v1/x").toString("hex") + "730000000173"
     + "6f00000002" + "730000000161" + "6200000001ff" + "730000000162" + "6100000004" + "690000000131" + "7300000002c3a9" + "6e" + "74");
 });
 
-t.test("what has no one encoding is refused", async (t) => {
+void t.test("what has no one encoding is refused", async (t) => {
   for (const value of ["\ud800", 1.5, NaN, -0, 2 ** 53, { ["\udfff"]: 1 }] as Value[]) t.throws(() => canonical("x", "s", value), { code: "ENCODING_INVALID" });
 });
 
@@ -27,7 +27,7 @@ function normal(one: Value): unknown {
   return { object: Object.entries(one).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, item]) => ({ key, item: item === undefined ? undefined : normal(item) })) };
 }
 
-t.test("no two values share an encoding, and a value has one", async () => {
+void t.test("no two values share an encoding, and a value has one", async () => {
   const safe = value.filter((one) => !JSON.stringify(one).includes("-0"));
   fc.assert(fc.property(safe, safe, (a, b) => {
     const same = JSON.stringify(normal(a)) === JSON.stringify(normal(b));
@@ -35,7 +35,7 @@ t.test("no two values share an encoding, and a value has one", async () => {
   }), { numRuns: 3000 });
 });
 
-t.test("tag and site are part of it", async (t) => {
+void t.test("tag and site are part of it", async (t) => {
   t.not(hex(canonical("x", "s", 1)), hex(canonical("y", "s", 1)));
   t.not(hex(canonical("x", "s", 1)), hex(canonical("x", "t", 1)));
   t.not(hex(canonical("xs", "", 1)), hex(canonical("x", "s", 1)));

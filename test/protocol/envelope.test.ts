@@ -23,12 +23,12 @@ const changed = (payload: Uint8Array, change: (message: { v: number; cert: { by:
   return new TextEncoder().encode(JSON.stringify(message));
 };
 
-t.test("a message arrives as it was sent", async (t) => {
+void t.test("a message arrives as it was sent", async (t) => {
   const read = readEnvelope(await write(), reader());
   t.strictSame([read.cert.by, read.body.data, read.body.type], ["box-1", { a: 1 }, "event/heartbeat"]);
 });
 
-t.test("everything in it is bound", async (t) => {
+void t.test("everything in it is bound", async (t) => {
   const payload = await write();
   const refused = (change: Parameters<typeof changed>[1], code: string, options: Partial<Reader> = {}) => t.throws(() => readEnvelope(changed(payload, change), reader(options)), { code });
   refused((m) => { m.body.data = { a: 2 }; }, "SIGNATURE_INVALID");
@@ -45,7 +45,7 @@ t.test("everything in it is bound", async (t) => {
   t.throws(() => readEnvelope(new Uint8Array(mostMessageBytes + 1), reader()), { code: "MESSAGE_MALFORMED" });
 });
 
-t.test("a session of another identity, or a key that nobody certified", async (t) => {
+void t.test("a session of another identity, or a key that nobody certified", async (t) => {
   const stolen = await beginSession(other, "demo", "box-1", systemRandom);
   const payload = await writeEnvelope(stolen, { to: "coordinator", type: "event/heartbeat", id, data: null });
   t.throws(() => readEnvelope(payload, reader()), { code: "SIGNATURE_INVALID" });
@@ -53,7 +53,7 @@ t.test("a session of another identity, or a key that nobody certified", async (t
   t.throws(() => readEnvelope(mixed, reader()), { code: "SIGNATURE_INVALID" });
 });
 
-t.test("arbitrary bytes are refused by name", async () => {
+void t.test("arbitrary bytes are refused by name", async () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
     try {
       readEnvelope(bytes, reader());
@@ -75,7 +75,7 @@ t.test("arbitrary bytes are refused by name", async () => {
   }), { numRuns: 300 });
 });
 
-t.test("a nonce is honoured for its window, by whom it was issued, in this life", async (t) => {
+void t.test("a nonce is honoured for its window, by whom it was issued, in this life", async (t) => {
   const clock = new VirtualClock();
   const book = new NonceBook(clock, systemRandom);
   const nonce = book.issue();

@@ -2,7 +2,7 @@ import t from "tap";
 import { admit, type LimitState } from "../../agent/rules/limit.ts";
 import { isLive, livenessOf } from "../../agent/rules/liveness.ts";
 
-t.test("a limit", async (t) => {
+void t.test("a limit", async (t) => {
   let state: LimitState | undefined;
   for (let i = 0; i < 3; i++) {
     const next = admit("3/minute", state, 1000);
@@ -15,7 +15,7 @@ t.test("a limit", async (t) => {
   t.equal(admit("3/minute", { windowMs: 30_000, count: 3 }, 0), null, "a restart opens no window: time off counts as none");
 });
 
-t.test("liveness is the coordinator's own clock", async (t) => {
+void t.test("liveness is the coordinator's own clock", async (t) => {
   const times = { suspectMs: 6000 };
   t.equal(livenessOf(undefined, 0, false, times), "never-seen");
   t.equal(livenessOf(1000, 6999, false, times), "ready");

@@ -21,7 +21,7 @@ const answer = (box: string, verdict: "wrong" | "refused" | "silent", code?: str
 const shard = (box: string): OperationEvent => ({ type: "shard", box });
 const last = (effects: readonly OperationEffect[]): OperationEffect | undefined => effects.at(-1);
 
-t.test("the straight path", async (t) => {
+void t.test("the straight path", async (t) => {
   const { effects, state } = play([...toChallenge, ...boxes.map(good), shard("a"), shard("b"), shard("c"), { type: "computed" }]);
   t.strictSame(effects, [
     { do: "prompt" }, { do: "challenge" }, { do: "grace" }, { do: "release", boxes: ["a", "b", "c"] }, { do: "compute", boxes: ["a", "b", "c"] }, { do: "finish", error: null },
@@ -29,14 +29,14 @@ t.test("the straight path", async (t) => {
   t.equal(state.phase, "done");
 });
 
-t.test("release waits for all, or for t and the grace", async (t) => {
+void t.test("release waits for all, or for t and the grace", async (t) => {
   t.strictSame(last(play([...toChallenge, good("a"), good("b")]).effects), { do: "challenge" });
   t.strictSame(last(play([...toChallenge, good("a"), good("b"), good("c")]).effects), { do: "grace" });
   t.strictSame(last(play([...toChallenge, good("a"), good("b"), good("c"), { type: "grace-over" }]).effects), { do: "release", boxes: ["a", "b", "c"] });
   t.strictSame(last(play([...toChallenge, good("a"), good("b"), { type: "grace-over" }]).effects), { do: "challenge" }, "the grace alone releases nothing");
 });
 
-t.test("a wrong answer ends it, first, last and late, and nothing is released after it", async (t) => {
+void t.test("a wrong answer ends it, first, last and late, and nothing is released after it", async (t) => {
   for (const events of [[answer("a", "wrong")], [good("a"), good("b"), good("c"), answer("d", "wrong")], [...boxes.slice(1).map(good), answer("a", "wrong")]]) {
     const { effects } = play([...toChallenge, ...events, { type: "grace-over" }, shard("b"), shard("c"), shard("d")]);
     t.same(effects.filter((effect) => effect.do === "quarantine").length, 1);
@@ -48,13 +48,13 @@ t.test("a wrong answer ends it, first, last and late, and nothing is released af
   t.strictSame(last(over.effects), { do: "quarantine", box: "e" }, "and after the end the box is still out");
 });
 
-t.test("too few holders", async (t) => {
+void t.test("too few holders", async (t) => {
   t.strictSame(last(play([...toChallenge, answer("a", "silent"), answer("b", "silent"), answer("c", "silent")]).effects), { do: "finish", error: "NOT_ENOUGH_HOLDERS" });
   t.strictSame(last(play([...toChallenge, ...["a", "b", "c"].map((box) => answer(box, "refused", "STALE_EPOCH"))]).effects), { do: "finish", error: "STALE_EPOCH" }, "by the one name that they agree on");
   t.strictSame(last(play([...toChallenge, answer("a", "refused", "STALE_EPOCH"), answer("b", "silent"), answer("c", "silent")]).effects), { do: "finish", error: "NOT_ENOUGH_HOLDERS" });
 });
 
-t.test("a shard that does not come is replaced by another holder's", async (t) => {
+void t.test("a shard that does not come is replaced by another holder's", async (t) => {
   const released = [...toChallenge, ...boxes.map(good)];
   const { effects } = play([...released, { type: "no-shard", box: "b", code: "NO_ANSWER" }, shard("a"), shard("c"), shard("d")]);
   t.strictSame(effects.slice(-2), [{ do: "release", boxes: ["d"] }, { do: "compute", boxes: ["a", "c", "d"] }]);
@@ -62,7 +62,7 @@ t.test("a shard that does not come is replaced by another holder's", async (t) =
   t.strictSame(last(none.effects), { do: "finish", error: "X" });
 });
 
-t.test("a key check that fails asks for one more shard, and with exactly t accuses nobody", async (t) => {
+void t.test("a key check that fails asks for one more shard, and with exactly t accuses nobody", async (t) => {
   const computing = [...toChallenge, ...boxes.map(good), shard("a"), shard("b"), shard("c")];
   const more = play([...computing, { type: "key-check-failed" }, shard("d")]);
   t.strictSame(last(more.effects), { do: "compute", boxes: ["a", "b", "c", "d"] });
@@ -70,14 +70,14 @@ t.test("a key check that fails asks for one more shard, and with exactly t accus
   t.strictSame(last(exactly.effects), { do: "finish", error: "KEY_CHECK_FAILED" });
 });
 
-t.test("fingers", async (t) => {
+void t.test("fingers", async (t) => {
   const refused = (reason: "unknown-finger" | "not-permitted"): OperationEvent => ({ type: "refused-finger", reason });
   t.strictSame(last(play([{ type: "payload" }, ...Array.from({ length: 3 }, () => refused("unknown-finger"))]).effects), { do: "finish", error: "INVALID_BIOMETRICS" });
   t.strictSame(last(play([{ type: "payload" }, ...Array.from({ length: 3 }, () => refused("not-permitted"))]).effects), { do: "finish", error: "NOT_PERMITTED" });
   t.strictSame(last(play([{ type: "payload" }, refused("unknown-finger"), refused("unknown-finger"), { type: "evidence", satisfied: true }]).effects), { do: "challenge" }, "two slips are forgiven");
 });
 
-t.test("whatever happens: challenged only after the rule was met, computed only with t released shards, finished once", async () => {
+void t.test("whatever happens: challenged only after the rule was met, computed only with t released shards, finished once", async () => {
   const box = fc.constantFrom(...boxes);
   const event: fc.Arbitrary<OperationEvent> = fc.oneof(
     fc.constant<OperationEvent>({ type: "payload" }), fc.boolean().map((satisfied): OperationEvent => ({ type: "evidence", satisfied })),

@@ -14,14 +14,14 @@ const make = (fields: object): Rule => ruleSchema.parse({ key: "payroll", operat
 const at = (...pairs: readonly (readonly [string, string])[]): Attestation[] => pairs.map(([person, box]) => ({ person, box }));
 const allowed = (rule: Rule, requester: string | undefined, attestations: readonly Attestation[]): boolean => decide(record, rule, requester, attestations).allowed;
 
-t.test("resources", async (t) => {
+void t.test("resources", async (t) => {
   for (const [pattern, resource, expected] of [
     ["payroll/**", "payroll/2026/march", true], ["payroll/**", "payroll", true], ["payroll/**", "payrolls/x", false], ["payroll/*", "payroll/2026", true],
     ["payroll/*", "payroll/2026/march", false], ["**", "anything/at/all", true], ["*/march", "2026/march", true], ["payroll", "payroll", true], ["payroll", "payroll/x", false],
   ] as const) t.equal(matchesResource(pattern, resource), expected, `${pattern} and ${resource}`);
 });
 
-t.test("the first rule that fits governs, none is no", async (t) => {
+void t.test("the first rule that fits governs, none is no", async (t) => {
   const first = make({ resource: "payroll/**" });
   const second = make({ resource: "**", require: [{ role: "officer", people: 1 }] });
   const body = { ...record, rules: [first, second] };
@@ -31,7 +31,7 @@ t.test("the first rule that fits governs, none is no", async (t) => {
   t.equal(ruleFor(body, "other", "decrypt", "payroll/x"), undefined);
 });
 
-t.test("people", async (t) => {
+void t.test("people", async (t) => {
   const two = make({});
   t.ok(allowed(two, undefined, at(["alice", "box-1"], ["bob", "box-2"])));
   t.notOk(allowed(two, undefined, at(["alice", "box-1"])), "one is not two");
@@ -46,7 +46,7 @@ t.test("people", async (t) => {
   t.ok(allowed(make({ require: [{ role: "officer", people: 1 }, { role: "custodian", people: 1 }] }), undefined, at(["carol", "box-3"], ["alice", "box-1"])), "whoever fits both is taken where she is needed");
 });
 
-t.test("the requester", async (t) => {
+void t.test("the requester", async (t) => {
   t.notOk(allowed(make({}), "alice", at(["alice", "box-1"], ["bob", "box-2"])), "never: does not count");
   t.notOk(mayAttest(record, make({}), "alice", "alice"));
   t.ok(allowed(make({ requester: "may" }), "alice", at(["alice", "box-1"], ["bob", "box-2"])));
@@ -59,7 +59,7 @@ t.test("the requester", async (t) => {
   t.match(decide(record, make({}), undefined, at(["alice", "box-1"])), { still: "officer" });
 });
 
-t.test("more evidence never takes a permission away, and the order does not matter", async () => {
+void t.test("more evidence never takes a permission away, and the order does not matter", async () => {
   const attestation = fc.record({ person: fc.constantFrom("alice", "bob", "carol", "eve"), box: fc.constantFrom("box-1", "box-2", "box-3") });
   const rules = fc.constantFrom(make({}), make({ requester: "may" }), make({ requester: "must-attest" }), make({ require: [{ role: "officer", people: 1 }, { person: "carol" }] }), make({ distinctBoxes: false }));
   fc.assert(fc.property(rules, fc.array(attestation, { maxLength: 6 }), attestation, fc.constantFrom(undefined, "alice"), (rule, have, more, requester) => {
@@ -68,7 +68,7 @@ t.test("more evidence never takes a permission away, and the order does not matt
   }));
 });
 
-t.test("an impossible rule over much evidence is decided quickly", async (t) => {
+void t.test("an impossible rule over much evidence is decided quickly", async (t) => {
   const many = Array.from({ length: 16 }, (_, i) => ({ person: "alice", box: `box-${i}` }));
   t.notOk(allowed(make({ require: [{ role: "officer", people: 16 }] }), undefined, many));
 });

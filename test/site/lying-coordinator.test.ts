@@ -66,28 +66,28 @@ async function forgedFields(site: InProcessSite, seen: Challenge, change: Partia
 
 const all = (code: string): string[] => holders.map(() => code);
 
-t.test("without evidence every holder refuses", async (t) => {
+void t.test("without evidence every holder refuses", async (t) => {
   const { site, seen } = await afterOneUse();
   t.strictSame(await ask(site, await forgedFields(site, seen), []), all("NOT_PERMITTED"));
 });
 
-t.test("evidence of another request does not count, however fresh the request", async (t) => {
+void t.test("evidence of another request does not count, however fresh the request", async (t) => {
   const { site, seen } = await afterOneUse();
   t.strictSame(await ask(site, await forgedFields(site, seen), seen.evidence), all("EVIDENCE_INVALID"));
 });
 
-t.test("the very request that was approved, to another enclave", async (t) => {
+void t.test("the very request that was approved, to another enclave", async (t) => {
   const { site, seen } = await afterOneUse();
   const enclave = { seal: toBase64url(generateRecipient().publicKey), sign: seen.fields.enclave.sign };
   t.strictSame(await ask(site, { ...seen.fields, enclave }, seen.evidence), all("EVIDENCE_INVALID"));
 });
 
-t.test("another requester's request under the same evidence", async (t) => {
+void t.test("another requester's request under the same evidence", async (t) => {
   const { site, seen } = await afterOneUse();
   t.strictSame(await ask(site, await forgedFields(site, seen, {}, "other"), seen.evidence), all("EVIDENCE_INVALID"));
 });
 
-t.test("a request that its client did not sign: payload, resource and requester exchanged", async (t) => {
+void t.test("a request that its client did not sign: payload, resource and requester exchanged", async (t) => {
   const { site, seen } = await afterOneUse();
   const { use: signed } = seen.fields;
   const changed = (body: Partial<typeof signed.body>): RequestFields => ({ ...seen.fields, use: { ...signed, body: { ...signed.body, ...body } } });
@@ -97,13 +97,13 @@ t.test("a request that its client did not sign: payload, resource and requester 
   t.strictSame(await ask(site, { ...seen.fields, use: { ...signed, by: "nobody" } }, seen.evidence), all("UNKNOWN_CLIENT"));
 });
 
-t.test("a policy that says no, or wants more people, is judged by every holder", async (t) => {
+void t.test("a policy that says no, or wants more people, is judged by every holder", async (t) => {
   const { site, seen } = await afterOneUse();
   t.strictSame(await ask(site, await forgedFields(site, seen, { operation: "mac" }), []), all("NOT_PERMITTED"));
   t.strictSame(await ask(site, await forgedFields(site, seen, { operation: "decrypt" }), []), all("NOT_PERMITTED"));
 });
 
-t.test("evidence of a person without the role, or of a finger that is not in the record", async (t) => {
+void t.test("evidence of a person without the role, or of a finger that is not in the record", async (t) => {
   const { site, seen } = await afterOneUse();
   const fields = await forgedFields(site, seen);
   const { hsm } = site.box("box-3");
@@ -120,7 +120,7 @@ t.test("evidence of a person without the role, or of a finger that is not in the
   t.strictSame(await ask(site, fields, [{ ...mine, by: "box-1" }]), all("EVIDENCE_INVALID"), "evidence is its box's own");
 });
 
-t.test("stale requests: old nonces, another record, another session, a restarted box", async (t) => {
+void t.test("stale requests: old nonces, another record, another session, a restarted box", async (t) => {
   const { site, seen } = await afterOneUse();
   const old = { ...seen.fields };
   t.strictSame(await ask(site, { ...old, record: toBase64url(new Uint8Array(32)) }, seen.evidence), all("EVIDENCE_INVALID"));
@@ -136,7 +136,7 @@ t.test("stale requests: old nonces, another record, another session, a restarted
   t.strictSame(await ask(site, old, seen.evidence), all("STALE_REQUEST"), "and after the approval window no more");
 });
 
-t.test("one digest, one release: the same sealed bytes again, and nothing without a challenge", async (t) => {
+void t.test("one digest, one release: the same sealed bytes again, and nothing without a challenge", async (t) => {
   const { site, seen } = await afterOneUse();
   const digest = requestDigest(seen.fields);
   const release = (box: string, of: string) => finish(site, site.coordinatorExchange.request(boxRequests, "release", box, { digest: of }), 10_000);

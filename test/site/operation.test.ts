@@ -25,7 +25,7 @@ async function siteWithKey(): Promise<InProcessSite> {
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 
-t.test("a key is born, encrypts and decrypts, and every enclave ends", async (t) => {
+void t.test("a key is born, encrypts and decrypts, and every enclave ends", async (t) => {
   const site = await siteWithKey();
   const encrypting = use(site, "cli", { operation: "encrypt", payload: text("hello") });
   await touch(site, "box-1", "alice");
@@ -44,7 +44,7 @@ t.test("a key is born, encrypts and decrypts, and every enclave ends", async (t)
   await t.rejects(finish(site, other), { code: "CIPHERTEXT_INVALID" }, "under another resource it does not open");
 });
 
-t.test("refusals have names", async (t) => {
+void t.test("refusals have names", async (t) => {
   const site = await siteWithKey();
   await t.rejects(finish(site, use(site, "cli", { operation: "mac" })), { code: "NOT_PERMITTED" });
   const wrong = use(site, "cli", { operation: "encrypt" });
