@@ -65,7 +65,7 @@ export class EnclaveCore implements Enclave {
       try {
         const payload = salted.subarray(saltLength);
         const commitment = payloadCommitment(site, salted.subarray(0, saltLength), payload);
-        if (salted.length < saltLength || !equalBytes(utf8(commitment), utf8(use.commitment))) {
+        if (!equalBytes(utf8(commitment), utf8(use.commitment))) {
           throw new EnclaveError("PAYLOAD_MISMATCH", "the payload is not the one that the request committed to");
         }
         if (payload.length > mostBytes(use)) {
@@ -96,13 +96,14 @@ export class EnclaveCore implements Enclave {
       const { site, body } = fields.use;
       const sameKey = record.site === site && record.key === body.key && record.epoch === fields.epoch && record.attempt === fields.attempt;
       if (!sameKey || keyRecordHash(record) !== fields.record) throw new EnclaveError("WRONG_RECORD", `the record of ${record.key} is not the one that the request names`);
-      if (body.operation === "create") throw new EnclaveError("WRONG_OPERATION", "a key is made by create, not by operate");
+      const { operation, key, resource } = body;
+      if (operation === "create") throw new EnclaveError("WRONG_OPERATION", "a key is made by create, not by operate");
       const digest = requestDigest(fields);
       const { master, offPolynomial } = await combineKey(this.#recipient, digest, record, fields.record, shards);
       let output: Uint8Array | undefined;
       try {
         if (this.#spent) throw spent(); // ended meanwhile: the payload is wiped
-        output = perform(master, site, record.version, body, payload, this.#random);
+        output = perform(operation, master, { site, key, version: record.version, resource }, payload, this.#random);
         return { ...await sealResult(this.#signer, site, body, digest, output), offPolynomial: [...offPolynomial] };
       } finally {
         wipe(master, output);

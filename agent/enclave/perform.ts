@@ -1,18 +1,18 @@
 import { decryptUnder, encryptUnder, macUnder, type KeyName } from "../protocol/ciphertext.ts";
-import type { UseBody } from "../protocol/request.ts";
+import type { Operation } from "../protocol/site-record.ts";
 import type { Random } from "../runtime/random.ts";
-import { EnclaveError } from "./errors.ts";
+
+/** What is done with a key that exists. */
+export type KeyOperation = Exclude<Operation, "create">;
 
 const uses = { encrypt: "data", decrypt: "data", wrap: "wrap", unwrap: "wrap", mac: "mac" } as const;
 
 /**
- * The request's operation on `payload`: ciphertext, plaintext or mac, in memory that the caller wipes. Key,
- * version, use and resource come from the request and the record, never from the payload (protocol.md §4).
- * Throws CIPHERTEXT_INVALID, WRONG_OPERATION.
+ * The operation on `payload`: ciphertext, plaintext or mac, in memory that the caller wipes. `of` is taken
+ * from the request and the record, never from the payload (protocol.md §4). Throws CIPHERTEXT_INVALID.
  */
-export function perform(master: Uint8Array, site: string, version: number, { key, operation, resource }: UseBody, payload: Uint8Array, random: Random): Uint8Array {
-  if (operation === "create") throw new EnclaveError("WRONG_OPERATION", "a key is made by create, not by operate");
-  const name: KeyName = { site, key, version, use: uses[operation], resource };
+export function perform(operation: KeyOperation, master: Uint8Array, of: Omit<KeyName, "use">, payload: Uint8Array, random: Random): Uint8Array {
+  const name: KeyName = { ...of, use: uses[operation] };
   switch (operation) {
     case "encrypt":
     case "wrap":

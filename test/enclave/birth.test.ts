@@ -69,7 +69,7 @@ void t.test("a plan that is not the approved one is refused, and changes nothing
   const { holders } = one.plan.body;
   const changes: Record<string, Plan> = {
     site: { ...one.plan, site: "other" }, request: body({ request: text(16) }), key: body({ key: "public" }), epoch: body({ epoch: 2 }), attempt: body({ attempt: 2 }),
-    threshold: body({ threshold: 3 }), holders: body({ holders: holders.slice(1) }), order: body({ holders: [...holders].reverse() }),
+    threshold: body({ threshold: 3 }), holders: body({ holders: holders.slice(0, 2) }), order: body({ holders: [...holders].reverse() }),
     box: body({ holders: holders.map((holder, i) => (i === 0 ? { ...holder, box: "box-9" } : holder)) }), x: body({ holders: holders.map(({ box, x }) => ({ box, x: x + 1 })) }),
     previous: body({ previous: text(32) }),
   };
@@ -119,6 +119,9 @@ void t.test("a request that makes no key, another enclave, no payload, too much 
   await t.rejects(enclave.create({ fields: { ...fields, enclave: other.keys }, plan, joins }), { code: "WRONG_ENCLAVE" });
   const encrypt = await ready({ ...one, asked: await ask(new Uint8Array()) });
   await t.rejects(encrypt.enclave.create({ fields: encrypt.fields, plan, joins }), { code: "WRONG_OPERATION" });
+  const { use } = await ask(new Uint8Array(), { ...one.asked.use.body, operation: "encrypt" });
+  const both = await ready({ ...one, asked: { ...one.asked, use } });
+  await t.rejects(both.enclave.create({ fields: both.fields, plan, joins }), { code: "WRONG_OPERATION" }, "with a key's parameters, but to encrypt");
   const tooLong = { code: "PAYLOAD_TOO_LONG" };
   await t.rejects(ready(await birth(2, [1, 2], new Uint8Array(mostImported + 1))), tooLong);
   const unasked = await ask(new Uint8Array(1), { operation: "create", create: { kind: "aes-256", threshold: 2, holders: ["box-1", "box-2"], imported: false } });

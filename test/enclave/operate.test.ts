@@ -84,6 +84,7 @@ void t.test("the result is sealed to the requester and signed for this request a
   t.throws(() => openResult(result, site, toBase64url(systemRandom.bytes(32)), enclave.keys.sign, signed), refused, "another digest");
   t.throws(() => openResult(result, "other", digest, enclave.keys.sign, signed), refused, "another site");
   t.throws(() => openResult(result, site, digest, core().keys.sign, signed), refused, "another enclave");
+  t.throws(() => openResult(result, site, digest, enclave.keys.sign, { ...signed, digest: toBase64url(systemRandom.bytes(32)) }), refused, "said to answer another request");
   t.throws(() => openResult(result, site, digest, enclave.keys.sign, { ...signed, result: { ...signed.result, enc: core().keys.seal } }), refused, "another result");
   t.throws(() => openResult(generateRecipient(), site, digest, enclave.keys.sign, signed), { code: "SEAL_INVALID" }, "another requester");
 });

@@ -5,6 +5,7 @@ import { keyRecordHash, type KeyRecord } from "../../agent/protocol/key-record.t
 import { mostPayload } from "../../agent/protocol/messages.ts";
 import type { RequestFields } from "../../agent/protocol/request.ts";
 import { systemRandom } from "../../agent/runtime/random.ts";
+import { combineShares } from "../../agent/sharding/shamir.ts";
 import { ask, fieldsFor, makeKey, openSigned, operation, payloadFor, recordOf, release, text, type Asked, type Key } from "./scene.ts";
 
 const hello = Buffer.from("hello");
@@ -87,6 +88,22 @@ void t.test("a request for one key with the true record of another", async (t) =
   }
 });
 
+void t.test("a record of another site", async (t) => {
+  const key = await makeKey(2, [1, 2]);
+  const record = { ...key.record, site: "other" };
+  const { enclave, asked } = await ready(key);
+  await t.rejects(enclave.operate(operation(asked, enclave.keys, { ...key, record }, [0, 1])), { code: "WRONG_RECORD" });
+});
+
+void t.test("shares of 16 bytes, as a mask has, are no key, even if record and check value say so", async (t) => {
+  const { holders, ...rest } = await makeKey(2, [1, 2]);
+  const short = holders.map((holder) => ({ ...holder, share: holder.share.slice(0, 16) }));
+  const master = await combineShares(short.map(({ x, share }) => ({ x, y: share })), 2);
+  const key: Key = { ...rest, master, holders: short, record: recordOf(master, short, 2) };
+  const { enclave, args } = await ready(key);
+  await t.rejects(enclave.operate(args), { code: "SHARD_DIGEST_MISMATCH" });
+});
+
 void t.test("a shard that is not the record's never reaches combine, and the refusal names its box", async (t) => {
   const key = await makeKey(2, [1, 2, 3]);
   const flipped = key.holders[1]!.share.slice();
@@ -148,6 +165,15 @@ void t.test("a share that was dealt wrong: more shards tell which one; with just
   await t.rejects(five.enclave.operate(five.args), { code: "KEY_CHECK_FAILED" }, "no choice fits");
 });
 
+void t.test("the search for the right choice is bounded", async (t) => {
+  const { master, holders } = await makeKey(8, Array.from({ length: 16 }, (_, i) => i + 1));
+  holders[0]!.share[0]! ^= 1;
+  const key: Key = { master, holders, record: recordOf(master, holders, 8) };
+  const { enclave, args } = await ready(key, holders.map((_, i) => i));
+  await t.rejects(enclave.operate(args), { code: "KEY_CHECK_FAILED" }, "the first 6435 choices hold the wrong share");
+  t.strictSame((await enclave.operate({ ...args, shards: args.shards.slice(0, 9) })).offPolynomial, ["box-1"], "one more than needed is enough");
+});
+
 void t.test("the payload: once, as committed, for this request, not too long", async (t) => {
   const enclave = core();
   const asked = await ask(hello);
@@ -195,4 +221,5 @@ void t.test("an enclave with a request to make a key does nothing else", async (
   await enclave.payload(payloadFor(asked, enclave.keys));
   const fields = fieldsFor(asked.use, enclave.keys, { epoch: 2, attempt: 3, record: keyRecordHash(key.record) });
   await t.rejects(enclave.operate({ fields, record: key.record, shards: key.holders.map((holder) => release(fields, key.record, holder)) }), { code: "WRONG_OPERATION" });
+  await t.rejects(enclave.payload(payloadFor(asked, enclave.keys)), { code: "PAYLOAD_TAKEN" }, "no key was combined for it");
 });
