@@ -1,4 +1,5 @@
 import type { EventEmitter } from "node:events";
+import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import { Aedes, type Client } from "aedes";
 import mqttPacket from "mqtt-packet";
@@ -85,7 +86,9 @@ export async function startBroker({ listen, tls, kindOf, log }: BrokerOptions): 
   });
   const events: EventEmitter = aedes; // its own type leaves out "error"
   events.on("error", (error: Error) => { log.error("broker", { error: error.message }); });
-  aedes.on("clientError", (client, error) => { log.warn("connection ended", { client: client.id, error: error.message }); });
+  aedes.on("clientError", (client, error) => {
+    if (client.connected) log.warn("connection ended", { client: client.id, error: error.message });
+  });
 
   function accept(socket: TLSSocket): void {
     const name = socket.getPeerCertificate().subject.CN;
@@ -107,16 +110,26 @@ export async function startBroker({ listen, tls, kindOf, log }: BrokerOptions): 
   const server = createServer({
     ...tls, requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.2", noDelay: true, handshakeTimeout: 10_000,
   }, accept);
+  // Also those whose handshake is under way, for which closing would otherwise wait.
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.on("close", () => { sockets.delete(socket); });
+  });
   server.on("tlsClientError", (error) => { log.warn("TLS refused", { error: error.message }); });
-  const port = await listening(server, listen);
+  const closeAedes = (): Promise<void> => new Promise((resolve) => { aedes.close(() => { resolve(); }); });
+  const port = await listening(server, listen).catch(async (error: unknown) => {
+    await closeAedes(); // its timers would keep the process alive
+    throw error;
+  });
 
   return {
     port,
     disconnect: (name) => { for (const stream of connections.get(name) ?? []) stream.destroy(); },
     close: async () => {
       const closed = new Promise<void>((resolve) => { server.close(() => { resolve(); }); });
-      await new Promise<void>((resolve) => { aedes.close(() => { resolve(); }); });
-      for (const streams of connections.values()) for (const stream of streams) stream.destroy();
+      await closeAedes();
+      for (const socket of sockets) socket.destroy();
       await closed;
     },
   };

@@ -53,6 +53,8 @@ function addressOf(text: string): { readonly host: string; readonly port: number
 
 function contextOf({ tls, clientId }: ConnectionOptions): SecureContext {
   try {
+    // Node takes an empty `ca` for "whatever the system trusts".
+    if (Object.values(tls).includes("")) throw new Error("an empty file");
     return createSecureContext({ ...tls, minVersion: "TLSv1.2" });
   } catch (cause) {
     throw new MqttError("TLS_INVALID", `the TLS certificate or key of ${clientId} cannot be used`, { cause, remedy: "the files are damaged or do not belong together: join again" });

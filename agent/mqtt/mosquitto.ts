@@ -17,14 +17,17 @@ export interface MosquittoOptions {
   readonly acl: string;
 }
 
-/** Paths go into a line-based file: blanks at an end and line breaks would say something else. */
-function path(text: string): string {
-  if (/^\/[^\r\n]*\S$/.test(text)) return text;
-  throw new MqttError("NAME_INVALID", `${JSON.stringify(text)} is no absolute path for Mosquitto's configuration`, { remedy: "give an absolute path without line breaks" });
+/** The files are line-based: a line break or a blank in the wrong place would say something else. */
+function checked(text: string, shape: RegExp, remedy: string): string {
+  if (shape.test(text)) return text;
+  throw new MqttError("NAME_INVALID", `${JSON.stringify(text)} cannot stand in Mosquitto's configuration`, { remedy });
 }
+const path = (text: string): string => checked(text, /^\/[^\r\n]*\S$/, "give an absolute path without line breaks");
+const address = (text: string): string => checked(text, /^[A-Za-z0-9.:-]+$/, "give a host name or an address");
+const name = (text: string): string => checked(text, /^[a-z0-9-]{1,32}$/, "ids are 1 to 32 of a-z, 0-9 and -");
 
 function listener(port: number, { host, ca, cert, key, acl }: MosquittoOptions): string {
-  return `listener ${port} ${host}
+  return `listener ${port} ${address(host)}
 cafile ${path(ca)}
 certfile ${path(cert)}
 keyfile ${path(key)}
@@ -72,7 +75,7 @@ pattern read shardkeep/v1/client/%u/down/+
 pattern read shardkeep/v1/coordinator/+
 pattern read shardkeep/v1/site/+
 
-user ${coordinator}
+user ${name(coordinator)}
 topic read shardkeep/v1/box/+/up/+
 topic write shardkeep/v1/box/+/down/+
 topic read shardkeep/v1/client/+/up/+

@@ -194,6 +194,7 @@ export async function brokerContract(broker: BrokerUnderTest, site: Certificates
     await until(() => second.got.length > 0 || first.up, "the newer hears");
     await second.closed;
     await until(() => first.up, "the first comes back when its wait is over");
+    c.same(first.states, ["up", "down", "up"]);
   });
 
   await t.test("a client has several connections side by side", async (c) => {
