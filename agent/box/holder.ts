@@ -36,12 +36,14 @@ export class Holder {
   readonly #requests: Requests;
   readonly #challenged = new Map<string, Challenged>();
   readonly #lastCounted = new Map<string, number>();
+  readonly #startedAt: number;
   #counting: Promise<void> = Promise.resolve();
 
   constructor(parts: BoxParts, shelf: Shelf, requests: Requests) {
     this.#parts = parts;
     this.#shelf = shelf;
     this.#requests = requests;
+    this.#startedAt = parts.clock.now();
   }
 
   /** Judges the whole request and answers the challenge with the HSM's MAC, base64url of 32 bytes. */
@@ -120,7 +122,7 @@ export class Holder {
     const { store, clock } = this.#parts;
     const name = `limit/${key}/${operation}`;
     const now = clock.now();
-    const state = admit(limit, getJson(store, name, limitState), now - (this.#lastCounted.get(name) ?? now));
+    const state = admit(limit, getJson(store, name, limitState), now - (this.#lastCounted.get(name) ?? this.#startedAt));
     if (state === null) throw new Refusal("RATE_LIMITED", `the rule allows ${limit} with key ${key}`, { retryable: true });
     this.#lastCounted.set(name, now);
     await store.commit([putJson(name, state)]);
