@@ -44,5 +44,6 @@ try {
   else await runControl(command, args, usage);
 } catch (error) {
   process.stderr.write(`${isNamed(error) ? error.toString() : error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(isNamed(error) && error.code === "USAGE" ? 64 : 1);
+  const misused = error instanceof Error && "code" in error && (error.code === "USAGE" || String(error.code).startsWith("ERR_PARSE_ARGS"));
+  process.exit(misused ? 64 : 1);
 }
