@@ -164,7 +164,6 @@ export function deriveX(session: Session, label: string, peer: Uint8Array): Uint
 /** Destroys every object of this label: on SoftHSM the public half is an object of its own. */
 export function destroyAll(session: Session, label: string): void {
   for (const kind of ["private", "public", "secret"] as const) {
-    session.found.delete(`${kind} ${label}`);
     for (const object of findAll(session, kind, label)) session.api.C_DestroyObject(session.handle, object);
   }
 }

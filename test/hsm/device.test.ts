@@ -134,6 +134,26 @@ if (faulty === undefined) {
     close();
   });
 
+  void t.test("what is made or destroyed is looked for in a re-initialised module; what does not work is cleared away", async (t) => {
+    const { call, close } = start();
+    const reopened = async (what: string, run: () => Promise<unknown>) => {
+      faulty.calls("C_Initialize");
+      await run();
+      t.ok(faulty.calls("C_Initialize") > 0, what);
+    };
+    await call("info", {});
+    await reopened("a seal key made", () => call("createSealKey", { generation: 5 }));
+    await reopened("a seal key destroyed", () => call("destroySealKey", { generation: 5 }));
+    await reopened("a challenge secret made", () => call("createChallengeSecret", { box: "box-5", recipient: identity, info: message }));
+    await reopened("a challenge secret removed", () => call("removeChallengeSecret", { box: "box-5" }));
+    faulty.set("C_Sign", "corrupt", 1);
+    await t.rejects(call("createKey", { role: "authority" }), { code: "KEY_NOT_DURABLE" });
+    faulty.clear();
+    await t.rejects(call("publicKey", { role: "authority" }), { code: "KEY_MISSING" });
+    t.equal((await call("createKey", { role: "authority" })).length, 65, "so it can be made again");
+    close();
+  });
+
   void t.test("a destruction that did not happen is seen", async (t) => {
     const { call, close } = start();
     await call("createSealKey", { generation: 7 });

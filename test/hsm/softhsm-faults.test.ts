@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import pkcs11js from "pkcs11js";
 import t, { type Test } from "tap";
 import type { HsmCalls } from "../../agent/hsm/calls.ts";
 import type { HsmConfig } from "../../agent/hsm/client.ts";
@@ -85,12 +86,14 @@ if (softhsm === undefined) {
     renameSync(there, join(away, "..", "..", "away"));
     await t.rejects(hsm.sign(), { code: "TOKEN_MISSING" }, "named");
     await t.rejects(hsm.call("createKey", { role: "identity" }), { code: "TOKEN_MISSING" }, "nothing is made in its place");
-    later();
-    await t.rejects(hsm.call("publicKey", { role: "identity" }), { code: "TOKEN_MISSING" }, "\"finds nothing\" is not \"there is none\"");
     renameSync(join(away, "..", "..", "away"), there);
     await t.rejects(hsm.sign(), { code: "TOKEN_MISSING" }, "not tried again at once");
     later();
     t.equal((await hsm.sign()).length, 64, "all is back");
+    hsm.close();
+    await hsm.call("info", {});
+    renameSync(there, join(away, "..", "..", "away"));
+    await t.rejects(hsm.call("publicKey", { role: "identity" }), { code: "TOKEN_MISSING" }, "\"finds nothing\" is not \"there is none\"");
   });
 
   void t.test("an object file emptied: the key is missing and stays so", async (t) => {
@@ -106,6 +109,7 @@ if (softhsm === undefined) {
 
   void t.test("every object file cut at every 64th byte: right, or a named error", async (t) => {
     const { hsm, objects } = await token(t);
+    const identity = await hsm.call("publicKey", { role: "identity" });
     for (const file of objects()) {
       const whole = readFileSync(file);
       for (let length = 0; length < whole.length; length += 64) {
@@ -113,6 +117,9 @@ if (softhsm === undefined) {
         truncateSync(file, length);
         const outcome = await hsm.call("selfTest", {}).then(() => "passed", (error: unknown) => toWire(error).code);
         if (!["passed", "KEY_MISSING", "HSM_FAULT", "HSM_SELF_TEST_FAILED"].includes(outcome)) t.fail(`${file} cut at ${length}: ${outcome}`);
+        const point = await hsm.call("publicKey", { role: "identity" }).catch((error: unknown) => toWire(error).code);
+        if (typeof point === "string") t.match(point, /^(KEY_MISSING|HSM_FAULT)$/);
+        else t.same(point, identity, "its public key or none");
         hsm.close();
         writeFileSync(file, whole);
         later();
@@ -120,6 +127,38 @@ if (softhsm === undefined) {
     }
     hsm.close();
     await t.resolves(hsm.call("selfTest", {}), "and whole again all is well");
+  });
+
+  void t.test("every key is non-extractable and for one use", async (t) => {
+    const { hsm, config } = await token(t);
+    const recipient = await hsm.call("createSealKey", { generation: 1 });
+    await hsm.call("createChallengeSecret", { box: "box-2", recipient, info: message });
+    hsm.close();
+    const api = new pkcs11js.PKCS11();
+    api.load(config.module);
+    api.C_Initialize({ flags: pkcs11js.CKF_OS_LOCKING_OK });
+    const slot = api.C_GetSlotList(true).find((slot) => api.C_GetTokenInfo(slot).label.startsWith(config.token))!;
+    const session = api.C_OpenSession(slot, pkcs11js.CKF_SERIAL_SESSION | pkcs11js.CKF_RW_SESSION);
+    api.C_Login(session, pkcs11js.CKU_USER, readFileSync(config.pinFile, "utf8"));
+    const found: Record<string, string> = {};
+    for (const kind of [pkcs11js.CKO_PRIVATE_KEY, pkcs11js.CKO_SECRET_KEY]) {
+      api.C_FindObjectsInit(session, [{ type: pkcs11js.CKA_CLASS, value: kind }]);
+      const objects = api.C_FindObjects(session, 16);
+      api.C_FindObjectsFinal(session);
+      for (const object of objects) {
+        const value = (type: number): Buffer => api.C_GetAttributeValue(session, object, [{ type }])[0]!.value;
+        const names = ["SENSITIVE", "ALWAYS_SENSITIVE", "EXTRACTABLE", "NEVER_EXTRACTABLE", "SIGN", "DERIVE"] as const;
+        found[value(pkcs11js.CKA_LABEL).toString()] = names.filter((name) => value(pkcs11js[`CKA_${name}`])[0] === 1).join(" ");
+        t.throws(() => value(pkcs11js.CKA_VALUE), "its value is not given out");
+      }
+    }
+    api.C_Finalize();
+    t.same(found, {
+      "sk:identity": "SENSITIVE ALWAYS_SENSITIVE NEVER_EXTRACTABLE SIGN",
+      "sk:seal:1": "SENSITIVE ALWAYS_SENSITIVE NEVER_EXTRACTABLE DERIVE",
+      "sk:known-answer": "SENSITIVE SIGN", // imported, so once outside
+      "sk:box:box-2": "SENSITIVE SIGN",
+    });
   });
 
   void t.test("two keys of one label", async (t) => {
