@@ -176,7 +176,9 @@ export class Exchange {
     }
     const fresh = body.fresh !== undefined && this.#o.nonces.honours(body.fresh);
     if (body.type.startsWith("event/")) this.#onEvent(body.type.slice("event/".length), body.data, { from: cert.by, boot: cert.body.boot, fresh });
-    else if (body.type.startsWith("request/")) void this.#serve(name, cert.by, cert.body.boot, body, fresh);
+    else if (body.type.startsWith("request/")) {
+      this.#serve(name, cert.by, cert.body.boot, body, fresh).catch((error: unknown) => { this.#o.log.error("answer not written", { from: cert.by, error: String(error) }); });
+    }
   }
 
   #answered(from: string, body: EnvelopeBody): void {
