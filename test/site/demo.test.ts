@@ -15,7 +15,8 @@ const environment = Object.fromEntries(Object.entries(process.env).filter(([name
 const demo = (...args: string[]) => promisify(execFile)(process.execPath, [`${root}dist/provisioning/demo/main.js`, ...args], { env: environment, maxBuffer: 2 ** 24, timeout: 230_000 });
 
 void t.test("all scenarios on one site of processes", async (t) => {
-  const { stdout } = await demo("--scenario", "all", "--json", "--setup-ran", "").catch((error: unknown) => error as { stdout: string });
+  const { stdout, stderr } = await demo("--scenario", "all", "--json", "--setup-ran", "").catch((error: unknown) => error as { stdout: string; stderr: string });
+  if (stdout === "") t.fail(stderr);
   const lines = stdout.trim().split("\n");
   t.equal(lines.length, 1, "one line, alone on stdout");
   const report = JSON.parse(lines[0] ?? "{}") as Report;
