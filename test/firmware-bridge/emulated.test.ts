@@ -1,65 +1,31 @@
-import { join } from "node:path";
 import t from "tap";
 import { sleep, systemClock } from "../../agent/runtime/clock.ts";
-import { silentLog } from "../../agent/runtime/log.ts";
-import { BridgeProcess, type EnrolStep, type SensorStatus } from "../../firmware-bridge/client.ts";
-import { EmulatorProcess } from "./support/emulator.ts";
+import { digestPrefix, EmulatedBridge, enrolledBridge } from "./support/emulated-bridge.ts";
 
-/** Two processes and a pseudo-terminal between them: driver and emulator, written apart from the same facts. */
-const entry = new URL("../../dist/firmware-bridge/main.js", import.meta.url);
 const failure = (promise: Promise<unknown>): Promise<unknown> => promise.then(() => "resolved", (error: unknown) => error);
-const digestPrefix = new Uint8Array(Buffer.from("site person finger"));
-const timeoutMs = 20_000;
-
-const statuses: SensorStatus[] = [];
-const emulator = await EmulatorProcess.start(["--speed", "10"]);
-const bridge = new BridgeProcess({
-  config: { sensor: { path: emulator.link, allowEmulated: true, stateFile: join(emulator.folder, "pairing") } },
-  log: silentLog, entry, onSensor: (status) => { statuses.push(status); },
-});
-t.teardown(async () => { await bridge.stop(); await emulator.stop(); });
-await bridge.start();
-
-const touch = (finger: string): Promise<unknown> => emulator.control({ cmd: "touch", finger });
-const lift = (): Promise<unknown> => emulator.control({ cmd: "lift" });
-const until = async (wanted: () => boolean): Promise<void> => { while (!wanted()) await sleep(systemClock, 10); };
-
-/** Follows an enrolment's steps with `fingers`, one a capture. */
-function hand(fingers: readonly string[]): (step: EnrolStep) => void {
-  return ({ step, n }) => {
-    if (step === "lift") void lift();
-    else if (step === "touch") void touch(fingers[n - 1] ?? "");
-  };
-}
-
-/** One prompt, and one touch of `finger` a moment after. */
-async function identify(fingers: readonly { slot: number; digest: Uint8Array }[], finger: string) {
-  await lift();
-  const outcome = bridge.identify({ prompt: finger, timeoutMs, fingers: fingers.map((known) => ({ ...known, digestPrefix })) });
-  await sleep(systemClock, 250);
-  await touch(finger);
-  return await outcome.finally(lift);
-}
+const five = (finger: string): string[] => Array.from({ length: 5 }, () => finger);
 
 void t.test("driver and emulator agree", async (t) => {
+  const bench = await EmulatedBridge.start();
+  t.teardown(() => bench.stop());
+  const { bridge, emulator } = bench;
   t.match(await bridge.pair(), { state: "ready", emulated: true, model: /R503/, capacity: 200, templates: 0 });
-  const alice = await bridge.enrol({ digestPrefix, timeoutMs }, hand(Array.from({ length: 5 }, () => "alice-index")));
-  const bob = await bridge.enrol({ digestPrefix, timeoutMs }, hand(Array.from({ length: 5 }, () => "bob-thumb")));
+  const alice = await bench.enrol(five("alice-index"));
+  const bob = await bench.enrol(five("bob-thumb"));
   t.match([alice, bob], [{ slot: 0 }, { slot: 1 }]);
-  const people = [alice, bob].map(({ slot, digest }) => ({ slot, digest }));
   t.match(await bridge.status(), { templates: 2 });
+  const people = [alice, bob];
 
-  t.match(await identify(people, "bob-thumb"), { outcome: "matched", slot: 1, digest: bob.digest, emulated: true });
-  t.same(await identify(people, "mallory-thumb"), { outcome: "refused", reason: "unknown-finger" });
-  t.same(await identify([{ slot: 0, digest: bob.digest }], "alice-index"), { outcome: "refused", reason: "template-changed" });
+  t.match(await bench.touchUntilOver(people, "bob-thumb"), { outcome: { outcome: "matched", slot: 1, digest: bob.digest, emulated: true }, touches: 1 });
+  t.same((await bench.touchUntilOver(people, "mallory-thumb")).outcome, { outcome: "refused", reason: "unknown-finger" });
+  t.same((await bench.touchUntilOver([{ slot: 0, digest: bob.digest }], "alice-index")).outcome, { outcome: "refused", reason: "template-changed" });
 
-  await touch("alice-index");
-  const resting = bridge.identify({ prompt: "resting", timeoutMs: 1500, fingers: people.map((known) => ({ ...known, digestPrefix })) });
-  t.same(await resting, { outcome: "timeout" }, "a finger that lay there already does not count");
-  await lift();
+  await bench.touch("alice-index");
+  const resting = await bridge.identify({ prompt: "resting", timeoutMs: 1000, fingers: people.map((known) => ({ ...known, digestPrefix })) });
+  t.same(resting, { outcome: "timeout" }, "a finger that lay there already does not count");
+  await bench.lift();
 
-  t.match(await failure(bridge.enrol({ digestPrefix, timeoutMs }, hand(["carol", "carol", "carol", "carol", "dave"]))), { code: "ENROL_FAILED" });
-  await lift();
+  t.match(await failure(bench.enrol(["carol", "carol", "carol", "carol", "dave"])), { code: "ENROL_FAILED" });
   const template = await bridge.exportTemplate({ slot: 0 });
   t.equal(template.length, 1536);
   await bridge.importTemplate({ slot: 9, template });
@@ -68,24 +34,28 @@ void t.test("driver and emulator agree", async (t) => {
   await bridge.light({ state: "waiting" });
   t.match(await emulator.control({ cmd: "state" }), { state: { light: { effect: "breathing", colour: "blue" } } });
 
-  // Re-powered: 55h, and its password is wanted again.
-  const waiting = bridge.identify({ prompt: "power", timeoutMs, fingers: people.map((known) => ({ ...known, digestPrefix })) });
-  await sleep(systemClock, 200);
-  await emulator.control({ cmd: "power", to: "cycle" });
-  await sleep(systemClock, 1500);
-  await touch("alice-index");
-  t.match(await waiting, { outcome: "matched", slot: 0 });
-  await lift();
-
   await emulator.control({ cmd: "unplug" });
-  await until(() => statuses.at(-1)?.state === "absent");
+  await bench.state("absent");
   t.match(await failure(bridge.exportTemplate({ slot: 0 })), { retryable: true });
   await emulator.control({ cmd: "replug" });
-  await until(() => statuses.at(-1)?.state === "ready");
-  t.match(await identify(people, "alice-index"), { outcome: "matched", slot: 0 });
+  await bench.state("ready");
+  t.match((await bench.touchUntilOver(people, "alice-index")).outcome, { outcome: "matched", slot: 0 });
 
   await emulator.control({ cmd: "swap" });
-  t.match(await failure(identify(people, "alice-index")), { code: /SENSOR_FOREIGN|SENSOR_ABSENT/ });
-  await until(() => statuses.at(-1)?.state === "foreign");
+  t.match(await failure(bench.identify(people)), { code: /SENSOR_FOREIGN|SENSOR_ABSENT/ });
+  await bench.state("foreign");
   t.match(await failure(bridge.pair()), { code: "SENSOR_FOREIGN" });
+});
+
+void t.test("re-powered under a prompt: its password is given again, and the next touch counts", async (t) => {
+  const repowers = [{ cmd: "power", to: "cycle" }, { cmd: "fault", name: "silent-repower" }, { cmd: "fault", name: "unsolicited-55" }];
+  await Promise.all(repowers.map(async (repower) => {
+    const { bench, alice } = await enrolledBridge(t);
+    const waiting = bench.identify([alice]);
+    await sleep(systemClock, 200);
+    await bench.emulator.control(repower);
+    await sleep(systemClock, 2000);
+    await bench.touch("alice-index");
+    t.match(await waiting, { outcome: "matched", slot: 0 }, JSON.stringify(repower));
+  }));
 });
