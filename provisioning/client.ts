@@ -1,6 +1,5 @@
 import type { Command } from "commander";
 import { z } from "zod";
-import { addClient, readClient } from "../agent/client/index.ts";
 import { id } from "../agent/protocol/primitives.ts";
 import { connected } from "./connected.ts";
 import { argument, client, clientOption, command, group, optionsOf } from "./options.ts";
@@ -15,8 +14,10 @@ function addCommand(): Command {
     .action(async (name: string, _: unknown, from: Command) => {
       const options = optionsOf(from, z.strictObject({ ...client, person: id.optional(), out: z.string() }));
       const added = argument(from, "ID", id, name);
-      const { config } = readClient(options.client);
-      const file = await connected(options.client, (admin) => addClient(admin, config, { id: added, person: options.person, folder: options.out }));
+      const file = await connected(options.client, async (admin) => {
+        const { addClient } = await import("../agent/client/index.ts");
+        return await addClient(admin, { id: added, person: options.person, folder: options.out });
+      });
       result(options.json, { client: added, file }, [`${added} is ready: shardkeep … --client ${file}`]);
     });
 }

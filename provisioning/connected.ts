@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { connectClient, readClient, systemParts, type Client } from "../agent/client/index.ts";
+import type { Client } from "../agent/client/index.ts";
 import { ConfigError } from "../agent/runtime/config.ts";
 
 /** One Ctrl-C may come twice: from the terminal, and passed on by npm or timeout(1). */
@@ -10,6 +10,8 @@ const interrupted = 130;
 /** Runs `work` with a greeted client and closes it. The first Ctrl-C calls `onInterrupt`, a later one ends the process. */
 async function withClient<T>(file: string, onInterrupt: (client: Client) => void, work: (client: Client) => Promise<T>): Promise<T> {
   if (!existsSync(file)) throw new ConfigError("CONFIG_UNREADABLE", `there is no ${file}`, { remedy: "say who asks: --client FILE or SHARDKEEP_CLIENT; `site init` and `client add` make such a file" });
+  // MQTT and TLS take long to load: help and bad options do not wait for them.
+  const { connectClient, readClient, systemParts } = await import("../agent/client/index.ts");
   const client = await connectClient(readClient(file), systemParts);
   let first: number | undefined;
   const interrupt = (): void => {

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { FileError } from "../agent/client/index.ts";
+import { FileError } from "../agent/client/errors.ts";
 import { mostPayload } from "../agent/protocol/messages.ts";
 import { secretBytes, secretCopy, wipe } from "../agent/runtime/secrets.ts";
 import { ShardkeepError } from "../agent/runtime/errors.ts";

@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import type { Command } from "commander";
 import { z } from "zod";
-import { openFile } from "../agent/client/index.ts";
+import { openFile } from "../agent/client/files.ts";
 import { operating } from "./connected.ts";
 import { client, clientOption, command, helpOf, optionsOf } from "./options.ts";
 import { result, UsageError } from "./output.ts";

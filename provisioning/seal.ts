@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import type { Command } from "commander";
 import { z } from "zod";
-import { sealFile } from "../agent/client/index.ts";
+import { sealFile } from "../agent/client/files.ts";
 import { label, resource } from "../agent/protocol/primitives.ts";
 import { operating } from "./connected.ts";
 import { client, clientOption, command, optionsOf } from "./options.ts";

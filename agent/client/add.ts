@@ -7,7 +7,6 @@ import { pointOf } from "../protocol/es256.ts";
 import { makeFolder, writeDurably } from "../runtime/durable.ts";
 import { ensureKeyFile } from "../runtime/key-file.ts";
 import type { Client } from "./client.ts";
-import type { ClientConfig } from "./config.ts";
 import { ClientError } from "./errors.ts";
 
 export interface NewClient {
@@ -22,7 +21,8 @@ export interface NewClient {
  * Makes a client's folder and, through an administrator, its entry in the site record; gives the path of its
  * client.yaml, which is written last: cut off in the middle, the same call goes on. Throws CLIENT_EXISTS.
  */
-export async function addClient(admin: Pick<Client, "request">, { site, broker, coordinator, authority }: ClientConfig, { id, person, folder }: NewClient): Promise<string> {
+export async function addClient(admin: Pick<Client, "request" | "config">, { id, person, folder }: NewClient): Promise<string> {
+  const { site, broker, coordinator, authority } = admin.config;
   const at = (name: string): string => join(folder, name);
   const file = at("client.yaml");
   if (existsSync(file)) throw new ClientError("CLIENT_EXISTS", `${file} is already there`, { remedy: "use it, or name another folder" });

@@ -68,7 +68,7 @@ export async function greetedClient(config: ClientConfig, signer: Signer, transp
 /** A client's connection to its site: operations with keys, and an administrator's requests. */
 export class Client implements KeyUser {
   readonly site: string;
-  readonly #config: ClientConfig;
+  readonly config: ClientConfig;
   readonly #signer: Signer;
   readonly #transport: Transport;
   readonly #clock: ClosableClock;
@@ -87,7 +87,7 @@ export class Client implements KeyUser {
   constructor(config: ClientConfig, signer: Signer, session: Session, transport: Transport, { clock, random, log }: ClientParts) {
     const { site, client, coordinator } = config;
     this.site = site;
-    this.#config = config;
+    this.config = config;
     this.#signer = signer;
     this.#transport = transport;
     this.#clock = closableClock(clock);
@@ -140,13 +140,13 @@ export class Client implements KeyUser {
   }
 
   readonly request: Request = async (name, data, options) => await Promise.race([
-    this.#exchange.request(clientRequests, name, this.#config.coordinator, data, options), this.#closed,
+    this.#exchange.request(clientRequests, name, this.config.coordinator, data, options), this.#closed,
   ]);
 
   /** One operation with a key (protocol.md §3). Rejects with the operation's error or a {@link ClientError}. */
   async use(ask: Ask, options: UseOptions = {}): Promise<Outcome> {
     return await runUse({
-      site: this.site, client: this.#config.client, signer: this.#signer, request: this.request, clock: this.#clock, random: this.#random,
+      site: this.site, client: this.config.client, signer: this.#signer, request: this.request, clock: this.#clock, random: this.#random,
       boot: () => this.#met?.boot, siteRecord: () => this.#view.ref,
     }, ask, options);
   }
@@ -162,7 +162,7 @@ export class Client implements KeyUser {
     let cancel: () => void = () => undefined;
     const late = new Promise<never>((_, reject) => {
       cancel = this.#clock.after(connectMs, () => {
-        reject(new ShardkeepError("BROKER_UNREACHABLE", `no connection to ${this.#config.broker} in ${connectMs / 1000} s: ${this.#down ?? "no answer"}`, { retryable: true, remedy: "check that the coordinator runs, the address in client.yaml, and the network" }));
+        reject(new ShardkeepError("BROKER_UNREACHABLE", `no connection to ${this.config.broker} in ${connectMs / 1000} s: ${this.#down ?? "no answer"}`, { retryable: true, remedy: "check that the coordinator runs, the address in client.yaml, and the network" }));
       });
     });
     await Promise.race([this.#subscribed, late, this.#closed]).finally(cancel);

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import t from "tap";
 import { version } from "../../agent/runtime/version.ts";
-import { place, shardkeep } from "./support.ts";
+import { inTurns, place, shardkeep } from "./support.ts";
 
 const commands = [
   "site init", "site approve", "site apply", "site show", "site seal", "box request", "box accept", "client add", "person add", "person list", "person remove",
@@ -9,12 +9,12 @@ const commands = [
 ];
 
 void t.test("every command has help with examples of itself", async (t) => {
-  for (const name of commands) {
+  await inTurns(commands, async (name) => {
     const { code, stdout, stderr } = await shardkeep([...name.split(" "), "--help"]);
     t.equal(code, 0, name);
     t.match(stdout, new RegExp(`Examples:\n {2}\\$ shardkeep ${name}`), name);
     t.equal(stderr, "", `${name}: nothing on stderr`);
-  }
+  });
   const { code, stdout } = await shardkeep(["--help"]);
   t.equal(code, 0);
   for (const name of new Set(commands.map((one) => one.split(" ")[0] ?? ""))) t.match(stdout, new RegExp(`^ {2}${name} `, "m"), `${name} is listed`);
@@ -41,12 +41,12 @@ void t.test("wrong usage: exit 64, what is wrong, and where to look", async (t) 
     ["no output name to guess", ["open", "plain"], /--out: is needed, since plain does not end in \.sealed/],
     ["a JSON document and a secret on one stdout", ["use", "decrypt", "--key", "k", "--resource", "r", "--reason", "x", "--json"], /--json needs stdout for itself/],
   ];
-  for (const [what, args, expected] of table) {
+  await inTurns(table, async ([what, args, expected]) => {
     const { code, stdout, stderr } = await shardkeep(args);
     t.equal(code, 64, what);
     t.match(stderr, expected, what);
     if (!args.includes("--json")) t.equal(stdout, "", `${what}: nothing on stdout`);
-  }
+  });
 });
 
 void t.test("bad configuration: exit 78, every problem at once", async (t) => {

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -106,4 +106,11 @@ export function place(t: Test, port = 1): Place {
 /** The steps that a provisioning program printed. */
 export function stepsOf(stdout: string): { step: string; state: string; [field: string]: unknown }[] {
   return stdout.trim().split("\n").filter((line) => line !== "").map((line) => JSON.parse(line) as { step: string; state: string });
+}
+
+/** As many processes at once as there are cores. */
+export async function inTurns<T>(all: readonly T[], check: (one: T) => Promise<void>): Promise<void> {
+  const left = [...all];
+  const work = async (): Promise<void> => { for (let one = left.shift(); one !== undefined; one = left.shift()) await check(one); };
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
 }

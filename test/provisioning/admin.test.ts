@@ -1,0 +1,68 @@
+import { existsSync, writeFileSync } from "node:fs";
+import t from "tap";
+import { freePort, inTurns, place, run, shardkeep, start, withoutSoftHsm } from "./support.ts";
+
+void t.test("administering a site from the command line", { skip: withoutSoftHsm }, async (t) => {
+  const here = place(t, await freePort());
+  const { at } = here;
+  const config = here.coordinator();
+  t.equal((await run("agent/coordinator/init.js", ["--config", config])).code, 0);
+  const admin = at("coordinator", "clients", "admin", "client.yaml");
+  const ask = (...args: string[]): ReturnType<typeof shardkeep> => shardkeep([...args, "--client", admin]);
+  const coordinator = await start(t, "provisioning/main.js", ["coordinator", "--config", config], /started/);
+
+  const status = await ask("status", "--json");
+  t.match(JSON.parse(status.stdout), { site: "plant", sealed: false, siteRecord: { version: 1 }, boxes: [], keys: [], operations: 0 });
+  t.match((await ask("status")).stdout, /site plant[^]*UNSEALED[^]*BOX[^]*KEY/);
+
+  writeFileSync(at("policy.yaml"), "roles: [officer]\npeople: [{id: alice, roles: [officer]}]\nclients: []\nrules:\n  - {key: payroll, resource: \"**\", operations: [unwrap], require: [{role: officer, people: 1}], limit: 20/hour}\n");
+  t.match(await ask("site", "apply", at("policy.yaml")), { code: 0, stdout: /record version 2/ });
+  t.match((await ask("site", "show")).stdout, /UNSEALED[^]*alice: officer; no finger[^]*admin, administrator[^]*payroll \*\*: unwrap need 1 × officer, each at another box; requester never, confirm none, at most 20\/hour/);
+  t.match(JSON.parse((await ask("site", "show", "--json")).stdout), { type: "site-record", body: { version: 2, people: [{ id: "alice" }] } });
+  t.match((await ask("person", "list")).stdout, /alice +officer/);
+
+  writeFileSync(at("bad.yaml"), "roles: [officer]\npeople: [{id: Bob!, roles: []}]\nclients: []\nrules: [{key: k, operations: [], require: []}]\n");
+  t.match(await ask("site", "apply", at("bad.yaml")), { code: 78, stderr: /people\.0\.id[^]*rules\.0\.operations[^]*rules\.0\.require/ }, "all problems at once");
+  writeFileSync(at("ghost.yaml"), "roles: []\npeople: []\nclients: []\nrules: [{key: k, operations: [mac], require: [{person: ghost}]}]\n");
+  t.match(await ask("site", "apply", at("ghost.yaml")), { code: 1, stderr: /RECORD_INVALID[^]*ghost/ });
+  t.match(JSON.parse((await ask("site", "show", "--json")).stdout), { body: { version: 2 } }, "nothing of it is in the record");
+
+  const refusals: [string[], number, string][] = [
+    [["site", "seal"], 1, "NOT_READY"], [["person", "remove", "ghost"], 1, "UNKNOWN_PERSON"], [["key", "show", "payroll"], 1, "UNKNOWN_KEY"],
+    [["person", "add", "bob", "--role", "officer", "--finger", "index", "--box", "box-9"], 1, "UNKNOWN_BOX"],
+    [["key", "create", "payroll", "--threshold", "2", "--holders", "box-1,box-2"], 77, "NOT_SEALED"],
+    [["use", "decrypt", "--key", "payroll", "--resource", "a", "--reason", "x", "--in", policyFile(at), "--out", at("out")], 77, "NOT_SEALED"],
+    [["seal", policyFile(at), "--key", "payroll", "--resource", "a"], 77, "NOT_SEALED"],
+    [["open", policyFile(at), "--out", at("out")], 65, "FILE_HEADER_INVALID"],
+  ];
+  await inTurns(refusals, async ([args, exit, code]) => {
+    const { code: got, stderr } = await ask(...args);
+    t.match(stderr, new RegExp(`^${code}: `, "m"), args.slice(0, 2).join(" "));
+    t.equal(got, exit, `${args.slice(0, 2).join(" ")}: exit`);
+  });
+  t.notOk(existsSync(at("out")) || existsSync(`${policyFile(at)}.sealed`), "nothing was written");
+  const long = await shardkeep(["use", "encrypt", "--key", "payroll", "--resource", "a", "--reason", "x", "--client", admin], { input: new Uint8Array(65_537) });
+  t.match(long, { code: 65, stderr: /PAYLOAD_TOO_LONG[^]*shardkeep seal/ });
+
+  await t.test("a second client", async (t) => {
+    const added = await ask("client", "add", "laptop", "--person", "alice", "--out", at("laptop"));
+    t.match(added, { code: 0, stdout: /laptop is ready/ });
+    const own = at("laptop", "client.yaml");
+    t.match(JSON.parse((await shardkeep(["status", "--json", "--client", own])).stdout), { siteRecord: { version: 3 } });
+    t.match(await shardkeep(["site", "apply", at("policy.yaml"), "--client", own]), { code: 77, stderr: /NOT_PERMITTED: laptop is no administrator/ });
+    t.match(await ask("client", "add", "laptop", "--out", at("laptop")), { code: 1, stderr: /CLIENT_EXISTS/ });
+    t.match(await ask("client", "add", "laptop", "--out", at("laptop-2")), { code: 1, stderr: /NAME_TAKEN/ });
+    t.match(await ask("client", "add", "ghost", "--person", "nobody", "--out", at("ghost")), { code: 1, stderr: /RECORD_INVALID/ });
+  });
+
+  await t.test("nobody there", async (t) => {
+    const gone = new Promise((resolve) => { coordinator.once("close", resolve); });
+    coordinator.kill("SIGTERM");
+    await gone;
+    const { code, stderr } = await ask("status");
+    t.equal(code, 69);
+    t.match(stderr, /^BROKER_UNREACHABLE: .*ECONNREFUSED[^]*next: /m);
+  });
+});
+
+const policyFile = (at: (name: string) => string): string => at("policy.yaml");

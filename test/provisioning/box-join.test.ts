@@ -1,0 +1,97 @@
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import t, { type Test } from "tap";
+import { boxRequest } from "../../agent/protocol/joining.ts";
+import { siteRecord } from "../../agent/protocol/site-record.ts";
+import { verifyStatement } from "../../agent/protocol/statement.ts";
+import { fingerprintOf } from "../../agent/runtime/fingerprint.ts";
+import { getJson } from "../../agent/store/json.ts";
+import { openStore } from "../../agent/store/level.ts";
+import { freePort, place, run, shardkeep, start, stepsOf, withoutSoftHsm, type Place } from "./support.ts";
+
+const join = "agent/box/init.js";
+
+/** A running coordinator of a new site, and two boxes whose requests it has approved. */
+async function site(t: Test): Promise<Place & { readonly client: string; readonly authority: string }> {
+  const here = place(t, await freePort());
+  const config = here.coordinator();
+  const made = await run("agent/coordinator/init.js", ["--config", config]);
+  const authority = stepsOf(made.stdout).find(({ step }) => step === "site")!["authority"] as string;
+  await start(t, "agent/coordinator/main.js", ["--config", config], /started/);
+  return { ...here, authority, client: here.at("coordinator", "clients", "admin", "client.yaml") };
+}
+
+const json = (path: string): unknown => JSON.parse(readFileSync(path, "utf8"));
+
+async function versionAt({ at }: Place, box: string): Promise<number | undefined> {
+  const store = await openStore(at(box, "store"));
+  try {
+    return getJson(store, "site-record", siteRecord)?.body.version;
+  } finally {
+    await store.close();
+  }
+}
+
+void t.test("a box joins by a file pair", { skip: withoutSoftHsm }, async (t) => {
+  const here = await site(t);
+  const { at, client, authority } = here;
+  const config = here.box("box-1");
+  const request = at("request.json");
+  const answer = at("answer.json");
+
+  await t.test("the request, cut off anywhere, comes out whole and the same", async (t) => {
+    for (const step of ["token", "identity key", "vault"]) {
+      await run(join, ["request", "--config", config, "--out", request], { killAt: new RegExp(`"step":"${step}"`) });
+    }
+    const made = await run(join, ["request", "--config", config, "--out", request]);
+    t.equal(made.code, 0, made.stderr);
+    const first = boxRequest.parse(json(request));
+    t.ok(verifyStatement(first, "plant", first.body.key), "signed by the box's own key");
+    t.match(first, { by: "box-1", body: { zone: "default", sealKey: { generation: 1 } } });
+    t.equal((await run(join, ["request", "--config", config, "--out", request])).code, 0);
+    t.same({ ...boxRequest.parse(json(request)), sig: "" }, { ...first, sig: "" }, "asked again it says the same");
+  });
+
+  await t.test("the answer", async (t) => {
+    const approved = await shardkeep(["site", "approve", request, "--out", answer, "--client", client]);
+    t.equal(approved.code, 0, approved.stderr);
+    t.match(approved.stdout, `--authority ${fingerprintOf(authority)}`);
+    const again = await shardkeep(["site", "approve", request, "--out", answer, "--client", client]);
+    t.match(again, { code: 1, stderr: /^FILE_EXISTS/ });
+    const accepted = await run(join, ["accept", answer, "--config", config, "--authority", fingerprintOf(authority)]);
+    t.equal(accepted.code, 0, accepted.stderr);
+    t.match(stepsOf(accepted.stdout).find(({ step }) => step === "authority"), { trust: "compared" });
+    t.equal(await versionAt(here, "box-1"), 2);
+    const twice = await run(join, ["accept", answer, "--config", config, "--authority", authority]);
+    t.ok(stepsOf(twice.stdout).every(({ state }) => state === "ok"), "a second time it changes nothing");
+  });
+
+  await t.test("an answer that was lost is made anew, and replaces the secret", async (t) => {
+    const second = at("answer-2.json");
+    t.equal((await shardkeep(["site", "approve", request, "--out", second, "--client", client])).code, 0);
+    await run(join, ["accept", second, "--config", config], { killAt: /"step":"challenge secret"/ });
+    const accepted = await shardkeep(["box", "accept", second, "--config", config, "--json"]);
+    t.equal(accepted.code, 0, accepted.stderr);
+    t.match(JSON.parse(accepted.stdout), { steps: [{}, {}, { step: "authority", trust: "known" }] });
+  });
+
+  await t.test("an answer before any request", async (t) => {
+    t.match(await shardkeep(["box", "accept", answer, "--config", here.box("box-2")]), { code: 1, stderr: /^NOT_REQUESTED[^]*next: / });
+    t.match(await shardkeep(["box", "accept", at("none.json"), "--config", config]), { code: 1, stderr: /^FILE_UNREADABLE/m });
+    t.match(await shardkeep(["box", "accept", answer, "--config", config, "--authority", "x"]), { code: 77, stderr: /AUTHORITY_WRONG[^]*next: / });
+  });
+
+  await t.test("the coordinator refuses what is no request of a new box", async (t) => {
+    writeFileSync(at("half.json"), readFileSync(request, "utf8").slice(0, 100));
+    t.match(await shardkeep(["site", "approve", at("half.json"), "--out", at("x.json"), "--client", client]), { code: 65, stderr: /^REQUEST_INVALID/ });
+    const stolen = boxRequest.parse(json(request));
+    writeFileSync(at("forged.json"), JSON.stringify({ ...stolen, by: "box-9" }));
+    t.match(await shardkeep(["site", "approve", at("forged.json"), "--out", at("x.json"), "--client", client]), { stderr: /^REQUEST_INVALID/ });
+  });
+
+  await t.test("a box that lost its store joins no second time with the same token", async (t) => {
+    renameSync(at("box-1", "store"), at("lost"));
+    t.match(await shardkeep(["box", "request", "--config", config, "--out", at("y.json")]), { stderr: /^STATE_DAMAGED/m });
+    rmSync(at("box-1", "owner.json"));
+    t.match(await shardkeep(["box", "request", "--config", config, "--out", at("y.json")]), { stderr: /^TOKEN_FOREIGN/m });
+  });
+});
