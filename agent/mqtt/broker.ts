@@ -61,7 +61,7 @@ export async function startBroker({ listen, tls, kindOf, log }: BrokerOptions): 
   }
 
   const aedes = await Aedes.createBroker({
-    connectTimeout: 10_000, queueLimit: 16,
+    connectTimeout: 10_000,
     authenticate: (client, _user, _password, done) => {
       const refusal = connectRefusal(client, nameOf(client), kindOf(nameOf(client)));
       if (refusal !== undefined) log.warn("connection refused", { name: nameOf(client), client: client.id, why: refusal });

@@ -166,7 +166,20 @@ void t.test("a port that is taken is named", async (c) => {
   await c.rejects(again, { code: "LISTEN_FAILED", message: `cannot listen on 127.0.0.1:${broker.port}` });
 });
 
-void t.test("closing ends the connections, the slow and the strange ones too", async (c) => {
+void t.test("an identity that becomes another kind hears no more than that kind may", async (c) => {
+  const { url, kinds } = await scene(c);
+  const watcher = await raw(url, site.of("coordinator"), "coordinator");
+  await watcher.client.subscribeAsync(["shardkeep/v1/box/+/up/+", topic({ kind: "site", what: "event" })], { qos: 1 });
+  const box = await raw(url, site.of("box-1"), "box-1");
+  kinds.set("coordinator", "box").set("box-2", "coordinator");
+  await box.client.publishAsync(up("box-1"), "not for a box", { qos: 1 });
+  const next = await raw(url, site.of("box-2"), "box-2");
+  await next.client.publishAsync(topic({ kind: "site", what: "event" }), "echo", { qos: 1 });
+  await until(() => watcher.got.length > 0, "the echo");
+  c.same(watcher.got, ["shardkeep/v1/site/event echo"]);
+});
+
+void t.test("closing ends the connections, the silent ones too, and at once", { timeout: 8000 }, async (c) => {
   const { broker, url } = await scene(c);
   const box = await raw(url, site.of("box-1"), "box-1");
   const { connect: tlsConnect } = await import("node:tls");

@@ -118,6 +118,17 @@ void t.test("a message that the broker did not take is not sent later: the calle
   c.same(broker.packets.flatMap((packet) => (packet.cmd === "publish" ? [packet.payload.toString()] : [])), ["half sent", "echo"]);
 });
 
+void t.test("nor is one that stuck in our own socket forgotten", async (c) => {
+  const broker = await scripted(c, ({ cmd }) => (cmd === "connect" ? accept : undefined));
+  const { transport } = open(c, { url: broker.url });
+  await until(() => transport.up, "up");
+  broker.sockets[0]?.pause();
+  const stuck = Array.from({ length: 100 }, () => transport.publish("t", Buffer.alloc(200_000)));
+  const settled = Promise.allSettled(stuck);
+  broker.sockets[0]?.destroy();
+  c.ok((await settled).some(({ status }) => status === "rejected"));
+});
+
 void t.test("no more than 1000 messages wait for a broker", async (c) => {
   const broker = await scripted(c, ({ cmd }) => (cmd === "connect" ? accept : undefined));
   const { transport } = open(c, { url: broker.url });
