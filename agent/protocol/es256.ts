@@ -1,5 +1,7 @@
-import { createPublicKey, generateKeyPairSync, sign, verify, type KeyObject } from "node:crypto";
+import { createPrivateKey, createPublicKey, sign, verify, type KeyObject } from "node:crypto";
 import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
+import { generateKeyPair } from "../runtime/key-pair.ts";
+import { wipe } from "../runtime/secrets.ts";
 
 /** ECDSA on P-256 with SHA-256, signatures as r ‖ s, 64 bytes (JWS ES256, RFC 7518 §3.4). */
 export interface Signer {
@@ -50,6 +52,11 @@ export function softwareSigner(privateKey: KeyObject): Signer {
 
 /** A fresh P-256 signing key in memory. */
 export function generateSigner(): Signer & { readonly publicKey: string } {
-  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  return { ...softwareSigner(privateKey), publicKey: pointOf(publicKey) };
+  const { pkcs8, point } = generateKeyPair();
+  try {
+    const privateKey = createPrivateKey({ key: Buffer.from(pkcs8.buffer), format: "der", type: "pkcs8" });
+    return { ...softwareSigner(privateKey), publicKey: toBase64url(point) };
+  } finally {
+    wipe(pkcs8);
+  }
 }

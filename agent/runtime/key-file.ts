@@ -1,6 +1,8 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { writeDurably } from "./durable.ts";
+import { generateKeyPair } from "./key-pair.ts";
+import { wipe } from "./secrets.ts";
 
 /** The P-256 private key in `path`, PKCS#8 DER: its bytes never become text, which could not be wiped. Throws what node:fs and node:crypto throw. */
 export function readKeyFile(path: string): KeyObject {
@@ -17,12 +19,11 @@ export function readKeyFile(path: string): KeyObject {
 /** The public half of the key in `path`, which is made, mode 0600, if there is none. */
 export function ensureKeyFile(path: string): KeyObject {
   if (existsSync(path)) return createPublicKey(readKeyFile(path));
-  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const der = privateKey.export({ format: "der", type: "pkcs8" });
+  const { pkcs8 } = generateKeyPair();
   try {
-    writeDurably(path, der);
+    writeDurably(path, pkcs8);
   } finally {
-    der.fill(0);
+    wipe(pkcs8);
   }
-  return publicKey;
+  return createPublicKey(readKeyFile(path));
 }

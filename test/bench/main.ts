@@ -14,6 +14,8 @@ import { measureRoundTrips } from "./floor.ts";
 
 const sizes = [{ t: 2, n: 3 }, { t: 3, n: 5 }, { t: 5, n: 9 }] as const;
 const runs = 60;
+/** Between operations, as between people: the next enclave is started ahead meanwhile. How many fit is the other figure. */
+const pauseMs = 400;
 const inFlight = 20;
 const throughputOperations = 100;
 const resource = "bench";
@@ -76,7 +78,7 @@ async function measure(t: number, n: number): Promise<{ row: Row; perSecond: num
   const site = await buildSite(t, n);
   try {
     say(`${t} of ${n}: ${runs} operations`);
-    const samples = await timed(runs, () => site.client.use(ask), 5);
+    const samples = await timed(runs, () => site.client.use(ask), { warm: 5, pauseMs });
     const perSecond = n === 5 ? await throughput(site) : undefined;
     const crypto = await measureCrypto(site);
     await site.stopAll();
@@ -96,7 +98,7 @@ for (const { t, n } of sizes) {
   rows.push(measured.row);
   perSecond ??= measured.perSecond;
 }
-const report = { rows, inFlight, operationsPerSecond: perSecond === undefined ? null : round(perSecond), sensor: "instant: the finger's and the sensor's time are taken out", hsm: "SoftHSM2" };
+const report = { rows, inFlight, operationsPerSecond: perSecond === undefined ? null : round(perSecond), sensor: "instant: the finger's and the sensor's time are taken out", pauseMs, hsm: "SoftHSM2" };
 mkdirSync(cache, { recursive: true });
 const file = join(cache, "bench.json");
 writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
