@@ -1,0 +1,63 @@
+import t from "tap";
+import { rule, type SiteRecordBody } from "../../agent/protocol/site-record.ts";
+import { statementHash } from "../../agent/protocol/statement.ts";
+import { checkSuccessor, recordProblems } from "../../agent/rules/record.ts";
+import { body, filled, keyOf, signRecord } from "./support/site.ts";
+
+const [first, second] = body.boxes as [typeof body.boxes[number], typeof body.boxes[number]];
+const [alice, bob] = body.people as [typeof body.people[number], typeof body.people[number]];
+const [cli, service] = body.clients as [typeof body.clients[number], typeof body.clients[number]];
+const asks = (require: readonly unknown[]): Partial<SiteRecordBody> => ({ rules: [rule.parse({ key: "payroll", operations: ["decrypt"], require })] });
+
+void t.test("every problem of a record is named, and a sound one has none", async (t) => {
+  t.strictSame(recordProblems(body), []);
+  const cases: readonly (readonly [Partial<SiteRecordBody>, string])[] = [
+    [{ boxes: [...body.boxes, { ...second, key: keyOf("stranger") }] }, "id box-2 stands twice"],
+    [{ coordinator: { ...body.coordinator, id: "box-1" } }, "id box-1 stands twice"],
+    [{ clients: [cli, { ...service, id: "box-2" }] }, "id box-2 stands twice"],
+    [{ boxes: [first, { ...second, key: first.key }, ...body.boxes.slice(2)] }, `identity key ${first.key} stands twice`],
+    [{ coordinator: { ...body.coordinator, key: first.key } }, `identity key ${first.key} stands twice`],
+    [{ clients: [cli, { ...service, key: first.key }] }, `identity key ${first.key} stands twice`],
+    [{ people: [alice, bob, { id: "alice", roles: [], fingers: [] }] }, "person alice stands twice"],
+    [{ roles: ["officer", "officer"] }, "role officer stands twice"],
+    [{ people: [{ ...alice, roles: ["king"] }, bob] }, "person alice has the unknown role king"],
+    [{ people: [{ ...alice, fingers: [{ ...alice.fingers[0]!, box: "box-9" }] }, bob] }, "a finger of alice is at the unknown box box-9"],
+    [{ people: [{ ...alice, fingers: [alice.fingers[0]!, { ...alice.fingers[0]!, slot: 7 }] }, bob] }, "finger of alice index at box-1 stands twice"],
+    [{ people: [alice, { ...bob, fingers: alice.fingers }] }, "sensor slot box-1/0 stands twice"],
+    [{ clients: [cli, { ...service, person: "carol" }] }, "client service acts for the unknown person carol"],
+    [asks([{ role: "king", people: 1 }]), "rule 1 (payroll) asks for the unknown role king"],
+    [asks([{ person: "carol" }]), "rule 1 (payroll) asks for the unknown person carol"],
+    [asks([{ role: "officer", people: 16 }, { person: "alice" }]), "rule 1 (payroll) asks for more than 16 people"],
+    [asks([{ role: "officer", people: 9 }, { role: "officer", people: 8 }]), "rule 1 (payroll) asks for more than 16 people"],
+  ];
+  for (const [change, problem] of cases) t.strictSame(recordProblems({ ...body, ...change }), [problem], problem);
+  t.strictSame(recordProblems({ ...body, ...asks([{ role: "officer", people: 15 }, { person: "alice" }]) }), [], "sixteen are not too many");
+  t.equal(recordProblems({ ...body, roles: ["officer", "officer"], people: [alice, alice] }).length, 3, "all problems at once");
+});
+
+void t.test("a successor", async (t) => {
+  const current = await signRecord({ sealed: false });
+  const previous = statementHash(current);
+  const next = { version: 6, previous, sealed: false };
+  const check = async (change: Partial<SiteRecordBody>, by?: string, signer?: string, from = current) => {
+    const made = await signRecord({ ...next, ...change }, by, signer);
+    return () => { checkSuccessor(from, made); };
+  };
+  t.doesNotThrow(await check({}));
+  t.doesNotThrow(await check({ sealed: true }), "it may be sealed");
+  t.throws(await check({}, "coordinator", "stranger"), { code: "RECORD_FORGED" });
+  t.throws(await check({}, "box-1"), { code: "RECORD_FORGED" }, "in another name");
+  t.throws(await check({ authority: keyOf("stranger") }, "coordinator", "stranger"), { code: "RECORD_FORGED" }, "by a key that only itself names");
+  t.throws(await check({ authority: keyOf("stranger") }), { code: "RECORD_FORGED" }, "the authority does not hand itself over");
+  t.throws(await check({ version: 5, rules: [] }), { code: "RECORD_FORK" });
+  t.throws(() => { checkSuccessor(current, current); }, { code: "RECORD_OLD" }, "the same is not newer");
+  t.throws(await check({ version: 4 }), { code: "RECORD_OLD" });
+  t.throws(await check({ version: 7 }), { code: "RECORD_GAP", retryable: true });
+  t.throws(await check({ previous: filled(32, 0) }), { code: "RECORD_GAP" });
+  t.throws(await check({ previous: null }), { code: "RECORD_GAP" });
+  t.throws(await check({ roles: [] }), { code: "RECORD_INVALID", message: /alice has the unknown role officer/ });
+  const sealed = await signRecord();
+  for (const change of [{ sealed: true }, { sealed: false }]) t.throws(await check({ ...change, previous: statementHash(sealed) }, undefined, undefined, sealed), { code: "RECORD_SEALED" });
+  const elsewhere = { ...current, site: "other" };
+  t.throws(await check({ previous: statementHash(elsewhere) }, undefined, undefined, elsewhere), { code: "RECORD_FORGED" }, "of another site");
+});
