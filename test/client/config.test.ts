@@ -1,4 +1,3 @@
-import { generateKeyPairSync } from "node:crypto";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,7 +5,10 @@ import t, { type Test } from "tap";
 import { readClient } from "../../agent/client/config.ts";
 import { generateSigner, verifyEs256 } from "../../agent/protocol/es256.ts";
 import { toBase64url, utf8 } from "../../agent/runtime/encoding.ts";
+import { generateKeyPair } from "../../agent/runtime/key-pair.ts";
 
+/** A private key on another curve, of no use anywhere. */
+const p384 = Buffer.from("MIGkAgEBBDC4e9OwvZBiGYv0QvDdbUbwP6jeNHvRk8QpbkE4E8ZcmK1A5fBF/hfuXh1EQK/Wse2gBwYFK4EEACKhZANiAATjIVsquhsBInnFQFJXYBlMvZgLz+QJeaArq5db86ITY4ssF3k6WU0RWUEvo0j32/m4Bcuu537RS6IBcM3AMf1PchmnDu1FS4BrKgdul2IFjtScAFNi4ZxxYklWd9QzfI8=", "base64");
 const authority = generateSigner().publicKey;
 const yaml = `site: plant\nclient: admin\nbroker: mqtts://localhost:8883\nauthority: ${authority}\n`;
 
@@ -14,12 +16,11 @@ function client(t: Test, text = yaml): { file: string; at: (name: string) => str
   const folder = mkdtempSync(join(tmpdir(), "shardkeep-client-"));
   t.teardown(() => { rmSync(folder, { recursive: true, force: true }); });
   const at = (name: string): string => join(folder, name);
-  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const { pkcs8, point } = generateKeyPair();
   for (const name of ["tls.key", "tls.crt", "ca.crt"]) writeFileSync(at(name), `${name}\n`, { mode: 0o600 });
-  writeFileSync(at("signing.key"), privateKey.export({ format: "der", type: "pkcs8" }), { mode: 0o600 });
+  writeFileSync(at("signing.key"), pkcs8, { mode: 0o600 });
   writeFileSync(at("client.yaml"), text);
-  const { x = "", y = "" } = publicKey.export({ format: "jwk" });
-  return { file: at("client.yaml"), at, publicKey: toBase64url(Buffer.concat([Buffer.of(4), Buffer.from(x, "base64url"), Buffer.from(y, "base64url")])) };
+  return { file: at("client.yaml"), at, publicKey: toBase64url(point) };
 }
 
 void t.test("files lie beside the configuration", async (t) => {
@@ -49,7 +50,7 @@ void t.test("bad files are named", (t) => {
   writeFileSync(wrong.at("signing.key"), "rubbish", { mode: 0o600 });
   t.throws(() => readClient(wrong.file), { code: "CONFIG_INVALID", message: /signing\.key/ });
   const other = client(t);
-  writeFileSync(other.at("signing.key"), generateKeyPairSync("ec", { namedCurve: "P-384" }).privateKey.export({ format: "der", type: "pkcs8" }), { mode: 0o600 });
+  writeFileSync(other.at("signing.key"), p384, { mode: 0o600 });
   t.throws(() => readClient(other.file), { code: "CONFIG_INVALID" }, "another curve");
   t.end();
 });

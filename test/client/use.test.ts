@@ -97,6 +97,15 @@ void t.test("a second acceptance changes nothing", async (t) => {
   t.equal(fake.payloads.length, 1);
 });
 
+void t.test("nothing is shown of a request that was not accepted", async (t) => {
+  const fake = await FakeSite.start();
+  fake.lies.accepts = false;
+  fake.lies.parts = [{ state: "waiting", have: [], still: "an officer" }];
+  const seen: Progress[] = [];
+  await t.rejects(fake.use({}, { onProgress: (progress) => seen.push(progress) }), { code: "NOT_ACCEPTED" });
+  t.same(seen, []);
+});
+
 void t.test("silence ends by name", async (t) => {
   const fake = await FakeSite.start();
   fake.lies.answers = false;
@@ -138,6 +147,10 @@ void t.test("meeting the coordinator", async (t) => {
   const ownAuthority = await forged.signed({ authority: mallory.publicKey }, mallory);
   forged.lies.record = () => ownAuthority;
   await t.rejects(forged.client(), { code: "RECORD_FORGED" }, "a record that names its own authority");
+  const handedOver = await forged.signed({ authority: mallory.publicKey });
+  forged.lies.record = () => handedOver;
+  await t.rejects(forged.client(), { code: "RECORD_FORGED" }, "an authority does not hand over to another key");
+  forged.lies.record = (honest) => honest;
   await t.rejects(forged.client({ coordinator: "other" }), { code: "NO_ANSWER" }, "another coordinator");
 
   const stranger = await FakeSite.start();
@@ -163,7 +176,7 @@ void t.test("the record moves forward only", async (t) => {
     return client.record.body.version;
   };
   t.equal(await announce({ version: 3, sealed: true }), 3, "newer");
-  t.equal(await announce({ version: 2 }), 3, "older: no");
+  t.equal(await announce({ version: 2, sealed: true }), 3, "older: no");
   t.equal(await announce({ version: 4, sealed: false }), 3, "unsealed after sealed: no");
   t.equal(await announce({ version: 5, sealed: true }, generateSigner()), 3, "not by the authority: no");
   t.equal(await announce({ version: 6, sealed: true }), 6, "newer again");
