@@ -86,6 +86,7 @@ export default tseslint.config(
       "@typescript-eslint/no-confusing-void-expression": "off",
       // tap wants a promise of every test, also of one that awaits nothing.
       "@typescript-eslint/require-await": "off",
+      "no-restricted-syntax": "off",
     },
   },
 );
