@@ -1,0 +1,54 @@
+import t from "tap";
+import { RecordKeeper } from "../../agent/box/record-keeper.ts";
+import { Requests } from "../../agent/box/requests.ts";
+import { refOf } from "../../agent/protocol/site-record.ts";
+import { statementHash } from "../../agent/protocol/statement.ts";
+import { silentLog } from "../../agent/runtime/log.ts";
+import { putJson } from "../../agent/store/json.ts";
+import { keyOf, signRecord } from "../rules/support/site.ts";
+import { memoryDisk, openMemoryStore } from "../support/memory-store.ts";
+import { VirtualClock } from "../support/virtual-clock.ts";
+
+void t.test("a box's site record moves by verified versions, and what it took survives", async (t) => {
+  const disk = memoryDisk();
+  t.throws(() => new RecordKeeper(openMemoryStore(disk), silentLog), { code: "NOT_JOINED" });
+  const first = await signRecord({ sealed: false });
+  await openMemoryStore(disk).commit([putJson("site-record", first)]);
+  const alarms: string[] = [];
+  const keeper = new RecordKeeper(openMemoryStore(disk), { ...silentLog, error: (event) => { alarms.push(event); } });
+  t.strictSame([keeper.keyOf("coordinator"), keeper.keyOf("box-2"), keeper.keyOf("cli")], [keyOf("coordinator"), undefined, undefined], "a box hears its coordinator only");
+  const second = await signRecord({ sealed: false, version: 6, previous: statementHash(first) });
+  const third = await signRecord({ version: 7, previous: statementHash(second) });
+  const forged = await signRecord({ version: 7, previous: statementHash(second) }, "coordinator", "stranger");
+  await t.rejects(keeper.follow([third]), { code: "RECORD_GAP" });
+  await t.rejects(keeper.follow([second, forged]), { code: "RECORD_FORGED" });
+  t.strictSame(keeper.ref, refOf(second), "what was sound before it is taken");
+  t.strictSame(alarms, []);
+  await t.rejects(keeper.follow([await signRecord({ sealed: false, version: 6, previous: statementHash(first), rules: [] })]), { code: "RECORD_FORK" });
+  t.strictSame(alarms, ["site record forked"]);
+  t.strictSame(await keeper.follow([second, third]), refOf(third), "the one it has is skipped");
+  await keeper.quarantine("box-3", "HSM_COMPROMISED");
+  t.strictSame(["box-2", "box-3"].map((box) => keeper.isQuarantined(box)), [false, true]);
+  const again = new RecordKeeper(openMemoryStore(disk), silentLog);
+  t.strictSame([again.ref, again.isQuarantined("box-3"), again.judge("box-1", () => true, "boot").isQuarantined("box-3")], [refOf(third), true, true]);
+});
+
+void t.test("a request's time runs from when it was first seen, and never longer than the approval window", async (t) => {
+  const clock = new VirtualClock();
+  const requests = new Requests(clock);
+  t.equal(requests.leftMs("d"), 0, "what was never seen has none");
+  requests.see("d", 1000);
+  await clock.advance(400);
+  requests.see("d", 600_000);
+  t.equal(requests.leftMs("d"), 600, "a second look gives no more");
+  await clock.advance(700);
+  t.equal(requests.leftMs("d"), -100);
+  requests.see("long", 600_000);
+  t.equal(requests.leftMs("long"), 300_000);
+  await clock.advance(600_000);
+  requests.see("other", 1000);
+  t.ok(requests.leftMs("long") < 0, "not forgotten while its nonce might still count");
+  await clock.advance(1);
+  requests.see("third", 1000);
+  t.equal(requests.leftMs("long"), 0, "and forgotten in the end");
+});
