@@ -21,8 +21,8 @@ export const coordinatorConfig = z.strictObject({
   suspectMs: milliseconds(6000, 300, 600_000),
   /** After t good answers, how long the other holders' answers are still waited for. */
   graceMs: milliseconds(250, 0, 10_000),
-  /** How long people have to put their fingers down. */
-  operationMs: milliseconds(120_000, 1000, 600_000),
+  /** How long people have to put their fingers down; less than the approval window, in which nonces and message ids are kept. */
+  operationMs: milliseconds(120_000, 1000, 240_000),
   /** Refused touches that end an operation. */
   mostRefusedFingers: z.int().min(1).max(20).default(3),
 });
