@@ -10,10 +10,12 @@ import { answersOf, ask, bodyOf, scene, table } from "./support/parties.ts";
 
 void t.test("a request is answered, its parts come before its answer, and a part that is none is dropped", async (t) => {
   const given: unknown[] = [{ step: 1 }, { step: "two" }, { step: 3 }];
-  const { a } = await scene({ add: async ({ a: x, b: y }, { part }) => { for (const one of given) part(one as { step: number }); await settle(); return { sum: x + y }; } });
+  const { a, b, sent, raw } = await scene({ add: async ({ a: x, b: y }, { part }) => { for (const one of given) part(one as { step: number }); await settle(); return { sum: x + y }; } });
   const parts: unknown[] = [];
   t.strictSame(await a.exchange.request(table, "add", "b", ask, { onPart: (part) => { parts.push(part); } }), { sum: 5 });
   t.strictSame(parts, [{ step: 1 }, { step: 3 }]);
+  await raw(b, { to: "a", type: "response/add", re: bodyOf(sent[0]!).id, more: true }, { step: 4 });
+  t.equal(parts.length, 2, "nor does one that comes after the answer count");
 });
 
 void t.test("the handler is told who asks, in which session, and for how long", async (t) => {
