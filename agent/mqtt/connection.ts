@@ -1,6 +1,7 @@
 import { Socket } from "node:net";
 import { createSecureContext, type SecureContext } from "node:tls";
 import { connect as connectMqtt, type IClientOptions, type MqttClient } from "mqtt";
+import { systemClock, type Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Random } from "../runtime/random.ts";
 import { backoffMs } from "./backoff.ts";
@@ -25,6 +26,7 @@ export interface ConnectionOptions {
   readonly will?: { readonly topic: string; readonly payload: Uint8Array; readonly qos: 0 | 1; readonly retain: boolean };
   readonly log: Log;
   readonly random: Random;
+  readonly clock?: Clock;
 }
 
 const keepaliveS = 15;
@@ -70,6 +72,7 @@ class Connection implements Transport {
   readonly #options: ConnectionOptions;
   readonly #address: { readonly host: string; readonly port: number };
   readonly #secureContext: SecureContext;
+  readonly #clock: Clock;
   readonly #filters = new Set<string>();
   readonly #messageHandlers: Parameters<Transport["onMessage"]>[0][] = [];
   readonly #stateHandlers: Parameters<Transport["onState"]>[0][] = [];
@@ -82,12 +85,14 @@ class Connection implements Transport {
   #closed = false;
   #failures = 0;
   #error: MqttError | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  /** One timer at a time: the grant of the subscriptions, a steady connection, the next attempt. */
+  #cancelTimer = (): void => undefined;
 
   constructor(options: ConnectionOptions, address: { readonly host: string; readonly port: number }, secureContext: SecureContext) {
     this.#options = options;
     this.#address = address;
     this.#secureContext = secureContext;
+    this.#clock = options.clock ?? systemClock;
     this.#client = this.#open();
   }
 
@@ -130,12 +135,12 @@ class Connection implements Transport {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#cancelTimer();
     const client = this.#client;
     if (this.#up) {
-      const cut = setTimeout(() => { client.stream.destroy(); }, leaveMs);
+      const cancelCut = this.#clock.after(leaveMs, () => { client.stream.destroy(); });
       await new Promise<void>((resolve) => { client.once("close", () => { resolve(); }).end(); });
-      clearTimeout(cut);
+      cancelCut();
     } else {
       client.end(true);
     }
@@ -153,7 +158,7 @@ class Connection implements Transport {
     client.on("connect", () => {
       // Nagle on either side costs 44 ms a message (platform.md §5).
       if (client.stream instanceof Socket) client.stream.setNoDelay(true);
-      this.#timer = setTimeout(() => { client.stream.destroy(); }, connectMs);
+      this.#cancelTimer = this.#clock.after(connectMs, () => { client.stream.destroy(); });
       void this.#establish(client);
     });
     client.on("message", (topic, payload, packet) => { for (const handler of this.#messageHandlers) handler(topic, payload, packet.retain); });
@@ -178,10 +183,10 @@ class Connection implements Transport {
       client.end(true);
       return;
     }
-    if (client !== this.#client || this.#closed) return;
+    if (this.#closed) return;
     this.#up = true;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => { this.#failures = 0; }, steadyMs).unref();
+    this.#cancelTimer();
+    this.#cancelTimer = this.#clock.after(steadyMs, () => { this.#failures = 0; });
     this.#options.log.info("broker up", { url: this.#options.url });
     for (const handler of this.#stateHandlers) handler("up");
     for (const settle of [...this.#waiting]) settle();
@@ -205,7 +210,7 @@ class Connection implements Transport {
 
   #lost(client: MqttClient): void {
     client.end(true);
-    clearTimeout(this.#timer);
+    this.#cancelTimer();
     const { url, clientId, log, random } = this.#options;
     const error = this.#error ?? new MqttError("NOT_CONNECTED", `${url} closed the connection of ${clientId}`, {
       retryable: true, remedy: `if it repeats: does another process run as ${clientId}? The broker's log says more`,
@@ -218,7 +223,7 @@ class Connection implements Transport {
     const wait = backoffMs(this.#failures, random);
     log.warn("broker down", { error: error.toString(), againMs: wait });
     for (const handler of this.#stateHandlers) handler("down", error.message);
-    this.#timer = setTimeout(() => { this.#client = this.#open(); }, wait);
+    this.#cancelTimer = this.#clock.after(wait, () => { this.#client = this.#open(); });
   }
 
   #notConnected(what: string, cause?: Error): MqttError {

@@ -5,6 +5,7 @@ import { generate, parser, type Packet } from "mqtt-packet";
 import { connect, type ConnectionOptions } from "../../agent/mqtt/connection.ts";
 import { connectionError } from "../../agent/mqtt/errors.ts";
 import { silentLog } from "../../agent/runtime/log.ts";
+import { VirtualClock } from "../support/virtual-clock.ts";
 import { certificates } from "./support/certificates.ts";
 import { freePort, until } from "./support/wait.ts";
 
@@ -49,11 +50,13 @@ function portOf(server: Server): Promise<number> {
 const accept: Packet = { cmd: "connack", returnCode: 0, sessionPresent: false };
 const granted = (packet: Packet): Packet => ({ cmd: "suback", messageId: packet.messageId ?? 0, granted: [1] });
 
+const waits = (errors: readonly string[]): number[] => errors.map((line) => Number(line.slice(line.lastIndexOf("\n"))));
+
 function open(c: Test, options: Partial<ConnectionOptions> & { url: string }) {
   const errors: string[] = [];
   const transport = connect({
     tls: site.of("box-1"), clientId: "box-1", random,
-    log: { ...silentLog, warn: (_event, fields) => { errors.push(String(fields?.["error"])); } }, ...options,
+    log: { ...silentLog, warn: (_event, fields) => { errors.push(`${String(fields?.["error"])}\n${String(fields?.["againMs"])}`); } }, ...options,
   });
   c.teardown(() => transport.close());
   return { transport, errors };
@@ -73,7 +76,7 @@ void t.test("what cannot work is refused at once", (c) => {
 void t.test("an IPv6 address may be named", async (c) => {
   const { errors } = open(c, { url: "mqtts://[::1]:1" });
   await until(() => errors.length > 0, "it tries");
-  c.match(errors[0], /^BROKER_UNREACHABLE: cannot reach mqtts:\/\/\[::1\]:1: .*(::1|address not available)/);
+  c.match(errors[0], /^BROKER_UNREACHABLE: cannot reach mqtts:\/\/\[::1\]:1: .*(ECONNREFUSED|EADDRNOTAVAIL|EAFNOSUPPORT)/);
 });
 
 void t.test("each reason has a name and a remedy", async (c) => {
@@ -172,6 +175,48 @@ void t.test("a connection that ends while it subscribes is only a connection tha
   const { transport } = open(c, { url: broker.url });
   await transport.subscribe(["a"]);
   c.equal(broker.sockets.length, 3);
+});
+
+void t.test("the waits double with every failure, and begin anew after ten good seconds", async (c) => {
+  const broker = await scripted(c, ({ cmd }) => (cmd === "connect" ? accept : undefined));
+  const clock = new VirtualClock();
+  const { transport, errors } = open(c, { url: broker.url, clock, random: { bytes: (length) => new Uint8Array(new ArrayBuffer(length)).fill(255) } });
+  const loseIt = async (goodMs: number): Promise<void> => {
+    await until(() => transport.up, "up");
+    await clock.advance(goodMs);
+    broker.sockets.at(-1)?.destroy();
+    const before = errors.length;
+    await until(() => errors.length > before, "lost");
+    await clock.advance(waits(errors).at(-1) ?? 0);
+  };
+  for (const goodMs of [0, 9999, 0, 10_000, 0]) await loseIt(goodMs);
+  c.same(waits(errors), [1000, 2000, 4000, 1000, 2000]);
+});
+
+void t.test("a broker that grants nothing is left after ten seconds", async (c) => {
+  const broker = await scripted(c, ({ cmd }) => (cmd === "connect" ? accept : undefined));
+  const clock = new VirtualClock();
+  const { transport, errors } = open(c, { url: broker.url, clock });
+  const waiting = c.rejects(transport.subscribe(["a"]), { code: "NOT_CONNECTED" });
+  await until(() => broker.packets.some(({ cmd }) => cmd === "subscribe"), "asked");
+  await clock.advance(9999);
+  c.same(errors, []);
+  await clock.advance(1);
+  await until(() => errors.length > 0, "left");
+  await transport.close();
+  await waiting;
+});
+
+void t.test("leaving waits a second for what is under way, not for ever", { timeout: 8000 }, async (c) => {
+  const broker = await scripted(c, ({ cmd }) => (cmd === "connect" ? accept : undefined));
+  const clock = new VirtualClock();
+  const { transport } = open(c, { url: broker.url, clock });
+  await until(() => transport.up, "up");
+  const unanswered = c.rejects(transport.publish("t", Buffer.from("x"), { qos: 1 }), { code: "NOT_CONNECTED" });
+  const closing = transport.close();
+  await clock.advance(1000);
+  await closing;
+  await unanswered;
 });
 
 void t.test("closing: once, in good order, and with everybody told", async (c) => {
