@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import t from "tap";
 import { root } from "#paths";
+import "../support/plain-children.ts";
 
 /** The whole site of processes, as a user runs it: every scenario must end as it must, in the contract's shape. */
 const names = [
