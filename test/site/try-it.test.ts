@@ -59,6 +59,9 @@ await t.test("the site by hand opens what it sealed, and leaves nothing", { time
   t.notOk(site("march.csv.sealed").includes("alice"), "what is sealed cannot be read");
   const codes = [...opened.matchAll(/code (\d{4})/g)].map(([, code]) => code);
   t.match(opened.trimEnd().split("\n").at(-1), `code ${codes.at(-2) ?? "missing"}: touch the sensor to approve`, "the sensor shows the code of the command");
+
+  t.match(await follow("box-3 is away"), /shards from (?:box-1, box-2|box-2, box-1)\nagain.csv is open/);
+  t.same(site("again.csv"), site("march.csv"));
   t.not(runningIn(folder).length, 0);
 
   await follow("kill $(cat pids)");

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { readdirSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /** The contents of a document's ```sh blocks, in order. */
 export function shellBlocks(markdown: string): string[] {
@@ -52,13 +52,14 @@ export class Terminal {
   }
 }
 
-/** The ids of the processes that work in `folder` or below, also when it is deleted. */
+/** The command lines of the processes that work in `folder` or below, also when it is deleted. */
 export function runningIn(folder: string): string[] {
-  return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).filter((pid) => {
+  return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
     try {
-      return readlinkSync(`/proc/${pid}/cwd`).startsWith(folder);
+      if (!readlinkSync(`/proc/${pid}/cwd`).startsWith(folder)) return [];
+      return [`${pid} ${readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")}`];
     } catch {
-      return false; // ended meanwhile
+      return []; // ended meanwhile
     }
   });
 }
