@@ -18,6 +18,12 @@ function consoleOf(site: DemoSite, box: BoxId): string {
   return site.processes.get(box)?.lines.filter((line) => line.includes("│")).slice(-4).map((line) => line.split("│")[1]?.trim()).join(" · ") ?? "";
 }
 
+/** Neither gone nor a zombie that its parent has not buried yet. */
+function isRunning(pid: number): boolean {
+  const file = `/proc/${pid}/stat`;
+  return existsSync(file) && !/\) [ZX] /.test(readFileSync(file, "utf8"));
+}
+
 /** All processes of the site and their children: where a secret could have been left. */
 function processesOf(site: DemoSite): number[] {
   const parents = [...site.processes].filter(([name]) => !name.startsWith("sensor-")).map(([, { pid }]) => pid);
@@ -81,7 +87,11 @@ export async function tellStory(site: DemoSite, say: (line: string) => void): Pr
     let megabytes = 0;
     const pids = processesOf(site);
     for (const pid of pids) {
-      const found = await scanMemory(pid, [secret]);
+      const found = await scanMemory(pid, [secret]).catch((error: unknown) => {
+        // An enclave that was ended meanwhile has no memory any more.
+        if (isRunning(pid)) throw error;
+        return { copies: 0, bytes: 0 };
+      });
       copies += found.copies;
       megabytes += found.bytes / 2 ** 20;
     }
