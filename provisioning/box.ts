@@ -22,7 +22,8 @@ function acceptCommand(): Command {
     .option("--authority <key>", "the site authority's fingerprint or key; without it the first one is believed, and shown")
     .action(async (file: string, _: unknown, from: Command) => {
       const options = optionsOf(from, z.strictObject({ ...json, config: z.string(), authority: z.string().optional() }));
-      const steps = await provision("boxJoin", ["accept", file, "--config", options.config, ...(options.authority === undefined ? [] : ["--authority", options.authority])]);
+      // One word: a fingerprint is base64url, and one in 64 begins with a dash.
+      const steps = await provision("boxJoin", ["accept", file, "--config", options.config, ...(options.authority === undefined ? [] : [`--authority=${options.authority}`])]);
       const authority = steps.find(({ step }) => step === "authority");
       result(options.json, { steps }, [
         ...(authority?.["trust"] === "first use" ? [`nobody compared the authority: \`shardkeep site show\` must say ${String(authority["fingerprint"])}`] : []),

@@ -57,7 +57,7 @@ void t.test("a box joins by a file pair", { skip: withoutSoftHsm }, async (t) =>
     t.match(approved.stdout, `--authority ${fingerprintOf(authority)}`);
     const again = await shardkeep(["site", "approve", request, "--out", answer, "--client", client]);
     t.match(again, { code: 1, stderr: /^FILE_EXISTS/ });
-    const accepted = await run(join, ["accept", answer, "--config", config, "--authority", fingerprintOf(authority)]);
+    const accepted = await run(join, ["accept", answer, "--config", config, `--authority=${fingerprintOf(authority)}`]);
     t.equal(accepted.code, 0, accepted.stderr);
     t.match(stepsOf(accepted.stdout).find(({ step }) => step === "authority"), { trust: "compared" });
     t.equal(await versionAt(here, "box-1"), 2);
@@ -77,7 +77,7 @@ void t.test("a box joins by a file pair", { skip: withoutSoftHsm }, async (t) =>
   await t.test("an answer before any request", async (t) => {
     t.match(await shardkeep(["box", "accept", answer, "--config", here.box("box-2")]), { code: 1, stderr: /^NOT_REQUESTED[^]*next: / });
     t.match(await shardkeep(["box", "accept", at("none.json"), "--config", config]), { code: 1, stderr: /^FILE_UNREADABLE/m });
-    t.match(await shardkeep(["box", "accept", answer, "--config", config, "--authority", "x"]), { code: 77, stderr: /AUTHORITY_WRONG[^]*next: / });
+    for (const wrong of ["x", "-x"]) t.match(await shardkeep(["box", "accept", answer, "--config", config, "--authority", wrong]), { code: 77, stderr: /AUTHORITY_WRONG[^]*next: / });
   });
 
   await t.test("the coordinator refuses what is no request of a new box", async (t) => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
 import { freePort } from "../provisioning/support.ts";
-import { runningIn, shellBlocks, Terminal } from "../support/doc-commands.ts";
+import { leftIn, runningIn, shellBlocks, Terminal } from "../support/doc-commands.ts";
 import "../support/plain-children.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -67,6 +67,6 @@ await t.test("the site by hand opens what it sealed, and leaves nothing", { time
   await follow("kill $(cat pids)");
   t.same(blocks, [], "every block was followed");
   await terminal.close();
-  t.same(runningIn(folder), []);
+  t.same(await leftIn(folder), []);
   t.same(readdirSync(folder), []);
 });

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
 
 /** The contents of a document's ```sh blocks, in order. */
 export function shellBlocks(markdown: string): string[] {
@@ -50,6 +51,12 @@ export class Terminal {
       // Nothing of the group is left.
     }
   }
+}
+
+/** Waits up to a second, in which a child may still follow its parent; gives those that stay. */
+export async function leftIn(folder: string): Promise<string[]> {
+  for (let tries = 20; runningIn(folder).length > 0 && tries > 0; tries--) await setTimeout(50);
+  return runningIn(folder);
 }
 
 /** The command lines of the processes that work in `folder` or below, also when it is deleted. */
