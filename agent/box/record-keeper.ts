@@ -20,6 +20,7 @@ export class RecordKeeper {
   readonly #log: Log;
   #current: SiteRecord;
   readonly #quarantined: Set<string>;
+  #following: Promise<unknown> = Promise.resolve();
 
   constructor(store: Store, log: Log) {
     const record = getJson(store, "site-record", siteRecord);
@@ -54,7 +55,14 @@ export class RecordKeeper {
   }
 
   /** Walks the chain version by version; versions it already has are skipped, a second of one version alarms. */
-  async follow(chain: readonly SiteRecord[]): Promise<SiteRecordRef> {
+  follow(chain: readonly SiteRecord[]): Promise<SiteRecordRef> {
+    // One chain at a time: two that were both checked against one version would give it two successors.
+    const followed = this.#following.then(() => this.#follow(chain));
+    this.#following = followed.catch(() => undefined);
+    return followed;
+  }
+
+  async #follow(chain: readonly SiteRecord[]): Promise<SiteRecordRef> {
     for (const next of chain) {
       if (next.body.version === this.#current.body.version && statementHash(next) === statementHash(this.#current)) continue;
       try {

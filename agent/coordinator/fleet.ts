@@ -24,6 +24,8 @@ export class Fleet {
   readonly #parts: CoordinatorParts;
   readonly #seen = new Map<string, Seen>();
   readonly #quarantined = new Map<string, string>();
+  /** `<quarantined> <box>`: told, or being told, in this life. */
+  readonly #told = new Set<string>();
   #convictedAt: number | undefined;
   #onHeard: (box: string, holdings: readonly Holding[]) => void = () => undefined;
 
@@ -87,7 +89,7 @@ export class Fleet {
    * is held and alarmed, never convicted: one sick coordinator must not convict the site.
    */
   async quarantine(box: string, reason: string): Promise<boolean> {
-    const { clock, log, store, exchange } = this.#parts;
+    const { clock, log, store } = this.#parts;
     if (this.#quarantined.has(box)) return true;
     const now = clock.now();
     if (this.#convictedAt !== undefined && now - this.#convictedAt < convictionWindowMs) {
@@ -99,15 +101,28 @@ export class Fleet {
     this.#quarantined.set(box, reason);
     await store.commit([putJson(`quarantine/${box}`, { box, reason })]);
     log.warn("quarantine", { box, reason });
-    for (const other of this.live()) {
-      exchange.request(boxRequests, "quarantine", other, { box, reason }).catch((error: unknown) => { log.warn("quarantine not told", { box: other, error: String(error) }); });
-    }
+    for (const other of this.live()) this.#tellQuarantines(other);
     return true;
+  }
+
+  /** Tells `box` of every quarantine that it has not taken in our life: who was away hears it with its next beat. */
+  #tellQuarantines(box: string): void {
+    const { exchange, log } = this.#parts;
+    for (const [out, reason] of this.#quarantined) {
+      const told = `${out} ${box}`;
+      if (this.#told.has(told) || this.#quarantined.has(box)) continue;
+      this.#told.add(told);
+      exchange.request(boxRequests, "quarantine", box, { box: out, reason }).catch((error: unknown) => {
+        this.#told.delete(told);
+        log.warn("quarantine not told", { box, error: String(error) });
+      });
+    }
   }
 
   /** A box with an older site record, or one that missed a quarantine, is told now. */
   #bringUpToDate(box: string, beat: BoxHeartbeat): void {
     const { exchange, site, log } = this.#parts;
+    this.#tellQuarantines(box);
     const has = beat.siteRecord?.version ?? 0;
     if (has >= site.ref.version) return;
     const chain = site.after(has);

@@ -33,6 +33,19 @@ void t.test("a box's site record moves by verified versions, and what it took su
   t.strictSame([again.ref, again.isQuarantined("box-3"), again.judge("box-1", () => true, "boot").isQuarantined("box-3")], [refOf(third), true, true]);
 });
 
+void t.test("two successors of one version, offered at once: one is taken, the other alarms", async (t) => {
+  const disk = memoryDisk();
+  const first = await signRecord({ sealed: false });
+  await openMemoryStore(disk).commit([putJson("site-record", first)]);
+  const keeper = new RecordKeeper(openMemoryStore(disk), silentLog);
+  const sealed = await signRecord({ version: 6, previous: statementHash(first) });
+  const open = await signRecord({ sealed: false, version: 6, previous: statementHash(first) });
+  const [one, other] = await Promise.allSettled([keeper.follow([sealed]), keeper.follow([open])]);
+  t.equal(one.status, "fulfilled");
+  t.match(other, { status: "rejected", reason: { code: "RECORD_FORK" } });
+  t.strictSame([keeper.ref, new RecordKeeper(openMemoryStore(disk), silentLog).ref], [refOf(sealed), refOf(sealed)]);
+});
+
 void t.test("a request's time runs from when it was first seen, and never longer than the approval window", async (t) => {
   const clock = new VirtualClock();
   const requests = new Requests(clock);

@@ -58,3 +58,23 @@ void t.test("a quarantine is durable and told to all; a second within the window
   again.heard("box-3", "boot", beat(1));
   t.strictSame([again.liveness("box-3"), again.isLive("box-3"), again.isQuarantined("box-1")], ["quarantined", false, false]);
 });
+
+void t.test("who was away, or did not take it, is told of a quarantine with its next beat; who has taken it not again", async (t) => {
+  const { fleet, asked, parts } = scene();
+  for (const box of ["box-1", "box-3"]) fleet.heard(box, "boot", beat(1));
+  await fleet.quarantine("box-3", "HSM_COMPROMISED");
+  const { exchange } = parts;
+  const taken = exchange.request.bind(exchange);
+  Object.assign(exchange, { request: () => Promise.reject(new Error("lost")) });
+  fleet.heard("box-2", "boot", beat(1));
+  await new Promise((resolve) => { setImmediate(resolve); });
+  Object.assign(exchange, { request: taken });
+  asked.length = 0;
+  for (const box of ["box-1", "box-2", "box-3"]) fleet.heard(box, "boot", beat(2));
+  for (const box of ["box-1", "box-2"]) fleet.heard(box, "boot", beat(3));
+  t.strictSame(asked, [["quarantine", "box-2"]]);
+  asked.length = 0;
+  const again = new Fleet(parts);
+  again.heard("box-1", "boot", beat(4));
+  t.strictSame(asked, [["quarantine", "box-1"]], "a restarted coordinator does not know who was told");
+});
