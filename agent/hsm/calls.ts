@@ -13,6 +13,7 @@ const message = bytes(65_536);
 const empty = z.object({});
 const done = z.void();
 const receivingId = z.string().min(1).max(128);
+const keyId = z.string().max(128);
 const sealed = z.object({ enc: point, ct: bytes(256) });
 const vault = z.object({ generation: counter, enc: point, ct: exactly(48) });
 const shard = z.object({ iv: exactly(12), ct: exactly(32), tag: exactly(16) });
@@ -20,6 +21,21 @@ const digest = { digestPrefix: context, digest: exactly(32) };
 const stored = { vault, sealed: shard, aad: context, ...digest };
 /** One synchronous batch of a box's records. */
 const mostShards = 4096;
+
+/** A re-shard's batch of keys; 1000 take well under the deadline (docs/hsm.md). */
+const mostKeys = 1000;
+const mostParties = 255;
+const batch = <T extends z.ZodType>(one: T) => z.array(one).min(1).max(mostKeys).readonly();
+const parties = <T extends z.ZodType>(one: T) => z.array(one).max(mostParties).readonly();
+/** What a threshold and an x may be is refused by name where they are used (agent/sharding). */
+const threshold = z.int();
+const x = z.int();
+const transcript = exactly(32);
+const batchShard = z.object({ sealed: shard, aad: context, ...digest });
+/** Sub-share(32) of each key ‖ mask(16) ‖ tag(16). */
+const dealtPiece = z.object({ enc: point, ct: bytes(32 * mostKeys + 32) });
+const dealTo = z.object({ x, recipient: point, info: context });
+const dealtBox = dealtPiece.extend({ info: context });
 
 const info = z.object({
   manufacturer: z.string(), model: z.string(), label: z.string(), serial: z.string(), backing: z.enum(["software", "hardware"]),
@@ -46,7 +62,7 @@ export const hsmCalls = {
   openReceiving: { args: z.object({ id: receivingId }), result: point },
   closeReceiving: { args: z.object({ id: receivingId }), result: done },
   receivePiece: { args: z.object({ id: receivingId, ...sealed.shape, info: context, aad: context, ...digest }), result: done },
-  checkValue: { args: z.object({ id: receivingId, seed: exactly(32), keyId: z.string().max(128) }), result: exactly(16) },
+  checkValue: { args: z.object({ id: receivingId, seed: exactly(32), keyId }), result: exactly(16) },
   commitPiece: { args: z.object({ id: receivingId, vault, aad: context }), result: shard },
   checkShard: { args: z.object(stored), result: z.boolean() },
   releaseShard: { args: z.object({ ...stored, recipient: point, info: context, hpkeAad: context }), result: sealed },
@@ -54,5 +70,24 @@ export const hsmCalls = {
     args: z.object({ from: vault, to: vault, shards: z.array(z.object({ sealed: shard, aad: context })).max(mostShards) }),
     result: z.array(shard),
   },
+  dealShards: {
+    args: z.object({ id: receivingId, vault, shards: batch(batchShard), t: threshold, nextT: threshold, holders: parties(dealTo), witnesses: parties(dealTo) }),
+    result: z.object({ holders: z.array(dealtPiece), witnesses: z.array(dealtPiece) }),
+  },
+  revealSeal: { args: z.object({ id: receivingId, x }), result: exactly(32) },
+  closeDealing: { args: z.object({ id: receivingId }), result: done },
+  receiveDealt: {
+    args: z.object({
+      id: receivingId, keys: z.int().min(1).max(mostKeys),
+      dealers: parties(z.object({ x, holder: dealtBox.optional(), witness: dealtBox.optional() })),
+    }),
+    result: done,
+  },
+  holderCheck: {
+    args: z.object({ id: receivingId, transcript, keys: batch(z.object({ keyId, digestPrefix: context })) }),
+    result: z.object({ values: z.array(exactly(16)), digests: z.array(exactly(32)) }),
+  },
+  witnessCheck: { args: z.object({ id: receivingId, transcript, vault, shards: batch(batchShard.extend({ keyId })) }), result: exactly(16) },
+  commitDealt: { args: z.object({ id: receivingId, vault, shards: batch(z.object({ aad: context, ...digest })) }), result: z.array(shard) },
 } as const;
 export type HsmCalls = typeof hsmCalls;

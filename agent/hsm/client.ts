@@ -9,7 +9,7 @@ import type { Hsm } from "./hsm.ts";
 import { prepareDirectory, tokenDirectory } from "./softhsm.ts";
 
 export { hsmConfig, hsmPaths, type HsmConfig } from "./config.ts";
-export type { Hsm, StoredShard } from "./hsm.ts";
+export type { BatchShard, DealTo, DealtBox, DealtPieces, Hsm, StoredShard } from "./hsm.ts";
 
 export interface HsmOptions {
   readonly log: Log;
@@ -80,6 +80,13 @@ export class HsmProcess implements Hsm {
   readonly checkShard: Hsm["checkShard"] = (args) => this.#call("checkShard", args);
   readonly releaseShard: Hsm["releaseShard"] = (args) => this.#call("releaseShard", args);
   readonly resealShards: Hsm["resealShards"] = (args) => this.#call("resealShards", { ...args, shards: [...args.shards] });
+  readonly dealShards: Hsm["dealShards"] = (args) => this.#call("dealShards", args);
+  readonly revealSeal: Hsm["revealSeal"] = (args) => this.#call("revealSeal", args);
+  readonly closeDealing: Hsm["closeDealing"] = (args) => this.#call("closeDealing", args);
+  readonly receiveDealt: Hsm["receiveDealt"] = (args) => this.#call("receiveDealt", args);
+  readonly holderCheck: Hsm["holderCheck"] = (args) => this.#call("holderCheck", args);
+  readonly witnessCheck: Hsm["witnessCheck"] = (args) => this.#call("witnessCheck", args);
+  readonly commitDealt: Hsm["commitDealt"] = (args) => this.#call("commitDealt", args);
 }
 
 /**

@@ -1,7 +1,9 @@
 import { applyMatrix, expandMatrix } from "../sharding/check.ts";
 import { generateRecipient, open, type SealedBox } from "../protocol/seal.ts";
 import { wipe } from "../runtime/secrets.ts";
+import { Dealt } from "./dealt.ts";
 import { HsmError } from "./errors.ts";
+import type { DealtPieces } from "./hsm.ts";
 import { requireDigest, type ShareDigest } from "./shards.ts";
 
 const shareBytes = 32;
@@ -13,6 +15,7 @@ interface Receiving {
   /** share(32) ‖ mask(16), secret. */
   piece?: Uint8Array;
   checkGiven: boolean;
+  dealt?: Dealt;
 }
 
 /**
@@ -35,6 +38,7 @@ export class ReceivingKeys {
   close(id: string): void {
     const receiving = this.#open.get(id);
     wipe(receiving?.piece);
+    receiving?.dealt?.wipe();
     receiving?.key.destroy();
     this.#open.delete(id);
   }
@@ -77,6 +81,20 @@ export class ReceivingKeys {
     wipe(piece);
     delete this.#get(id).piece;
     return stored;
+  }
+
+  /** What the dealers of a re-shard sent, once an id. Throws DEALT_ALREADY, and as {@link Dealt} does. */
+  receiveDealt(id: string, keys: number, dealers: readonly DealtPieces[]): void {
+    const receiving = this.#get(id);
+    if (receiving.dealt !== undefined) throw new HsmError("DEALT_ALREADY", `${id} has its dealers' pieces already`);
+    receiving.dealt = new Dealt(receiving.key, keys, dealers);
+  }
+
+  /** Throws PIECE_MISSING before {@link receiveDealt}. */
+  dealt(id: string): Dealt {
+    const { dealt } = this.#get(id);
+    if (dealt === undefined) throw new HsmError("PIECE_MISSING", `${id} holds no dealers' pieces`);
+    return dealt;
   }
 
   #get(id: string): Receiving {

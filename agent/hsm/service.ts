@@ -5,9 +5,8 @@ import { Challenges } from "./challenge.ts";
 import type { HsmConfig } from "./config.ts";
 import { Device } from "./device.ts";
 import { Keys } from "./keys.ts";
-import { ReceivingKeys } from "./receiving.ts";
 import { createVault, DeviceSealKeys } from "./seals.ts";
-import { Shards } from "./shards.ts";
+import { shareCalls } from "./share-calls.ts";
 import { createToken } from "./token.ts";
 
 /** Everything the hsm process answers, over one device. */
@@ -16,8 +15,6 @@ export function hsmService(config: HsmConfig, clock: Clock): { readonly handlers
   const keys = new Keys(device);
   const challenges = new Challenges(device);
   const sealKeys = new DeviceSealKeys(device);
-  const receiving = new ReceivingKeys();
-  const shards = new Shards(sealKeys);
   return {
     close: () => { device.close(); },
     handlers: {
@@ -38,14 +35,7 @@ export function hsmService(config: HsmConfig, clock: Clock): { readonly handlers
       sealKeys: () => sealKeys.list(),
       destroySealKey: ({ generation }) => { sealKeys.destroy(generation); },
       createVault: ({ generation }) => createVault(sealKeys, generation),
-      openReceiving: ({ id }) => receiving.open(id),
-      closeReceiving: ({ id }) => { receiving.close(id); },
-      receivePiece: ({ id, enc, ct, info, aad, ...digest }) => { receiving.receive(id, { enc, ct }, info, aad, digest); },
-      checkValue: ({ id, seed, keyId }) => receiving.checkValue(id, seed, keyId),
-      commitPiece: ({ id, vault, aad }) => receiving.commit(id, (share) => shards.commit(vault, aad, share)),
-      checkShard: ({ vault, sealed, aad, ...digest }) => shards.check(vault, sealed, aad, digest),
-      releaseShard: ({ vault, sealed, aad, digestPrefix, digest, ...to }) => shards.release(vault, sealed, aad, { digestPrefix, digest }, to),
-      resealShards: ({ from, to, shards: batch }) => shards.reseal(from, to, batch),
+      ...shareCalls(sealKeys),
     },
   };
 }

@@ -1,8 +1,9 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
 import { seal, type SealedBox } from "../protocol/seal.ts";
 import { hasCode } from "../runtime/errors.ts";
-import { equalBytes, secretBytes, wipe } from "../runtime/secrets.ts";
+import { equalBytes, secretBytes, secretCopy, wipe } from "../runtime/secrets.ts";
 import { HsmError } from "./errors.ts";
+import type { BatchShard } from "./hsm.ts";
 import { withVault, type SealKeys, type Vault } from "./seals.ts";
 
 /** A share at rest (protocol.md §6), AES-256-GCM under a vault key: iv 12 bytes, ct 32, tag 16. */
@@ -70,6 +71,29 @@ export class Shards {
 
   commit(vault: Vault, aad: Uint8Array, share: Uint8Array): SealedShard {
     return withVault(this.#keys, vault, (key) => encryptProven(key, aad, share));
+  }
+
+  /** Several, in order, by one opening of the vault. */
+  commitAll(vault: Vault, shards: readonly { readonly aad: Uint8Array; readonly share: Uint8Array }[]): SealedShard[] {
+    return withVault(this.#keys, vault, (key) => shards.map(({ aad, share }) => encryptProven(key, aad, share)));
+  }
+
+  /** Runs `use` with a batch, opened and each the one in the record, and wipes what was opened. */
+  async withAll<S extends BatchShard, T>(vault: Vault, batch: readonly S[], use: (opened: readonly (S & { readonly share: Uint8Array })[]) => Promise<T>): Promise<T> {
+    const opened: (S & { readonly share: Uint8Array })[] = [];
+    try {
+      withVault(this.#keys, vault, (key) => {
+        for (const shard of batch) {
+          withShare(key, shard.sealed, shard.aad, (share) => {
+            requireDigest(share, shard);
+            opened.push({ ...shard, share: secretCopy(share) });
+          });
+        }
+      });
+      return await use(opened);
+    } finally {
+      wipe(...opened.map(({ share }) => share));
+    }
   }
 
   /** Whether the shard opens and is the one in the record. */

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createECDH, createHmac, ECDH } from "node:crypto";
 import { concat, utf8 } from "../runtime/encoding.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
-import { secretBytes, wipe } from "../runtime/secrets.ts";
+import { equalBytes, secretBytes, wipe } from "../runtime/secrets.ts";
 
 /**
  * HPKE base mode, single shot (RFC 9180 §6.1): DHKEM(P-256, HKDF-SHA256), HKDF-SHA256, AES-256-GCM.
@@ -24,6 +24,8 @@ export interface SealedBox {
 
 export class SealError extends ShardkeepError<"SEAL_INVALID"> {}
 
+const curve = "prime256v1";
+const scalarBytes = 32;
 const tagBytes = 16;
 /** RFC 9180 §4.1 and §5.1: KEM 0x0010, KDF 0x0001, AEAD 0x0002. */
 const kemSuite = concat(utf8("KEM"), Uint8Array.of(0x00, 0x10));
@@ -51,7 +53,7 @@ function expand(suite: Uint8Array, prk: Uint8Array, label: string, info: Uint8Ar
 export function requirePoint(point: Uint8Array, what: string): void {
   try {
     if (point.length === 65 && point[0] === 4) {
-      ECDH.convertKey(point, "prime256v1");
+      ECDH.convertKey(point, curve);
       return;
     }
   } catch {
@@ -90,18 +92,41 @@ function withKey<T>(dh: Uint8Array, enc: Uint8Array, recipient: Uint8Array, info
  * and wipes, the plaintext. Throws SEAL_INVALID if the recipient is not a point.
  */
 export function seal(recipientPublic: Uint8Array, info: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): SealedBox {
-  requirePoint(recipientPublic, "the recipient");
   const ephemeral = generateRecipient();
   try {
-    const enc = ephemeral.publicKey;
-    return withKey(ephemeral.agree(recipientPublic), enc, recipientPublic, info, (key, nonce) => {
-      const cipher = createCipheriv("aes-256-gcm", key, nonce);
-      cipher.setAAD(aad);
-      return { enc, ct: concat(cipher.update(plaintext), cipher.final(), cipher.getAuthTag()) };
-    });
+    return sealFrom(ephemeral, recipientPublic, info, aad, plaintext);
   } finally {
     ephemeral.destroy();
   }
+}
+
+/** A sealed text with the private half of its `enc`: 32 bytes, big endian, secret until it is published. */
+export interface RevealableBox extends SealedBox {
+  readonly ephemeral: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * {@link seal}, for a text that everybody may have to see later (protocol.md §7, an accused pair): by `ephemeral`,
+ * which the caller wipes, {@link openByEphemeral} opens it and nothing else. Throws SEAL_INVALID.
+ */
+export function sealRevealable(recipientPublic: Uint8Array, info: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): RevealableBox {
+  const pair = createECDH(curve);
+  pair.generateKeys();
+  try {
+    return { ...sealFrom(inMemory(pair), recipientPublic, info, aad, plaintext), ephemeral: scalarOf(pair) };
+  } finally {
+    overwrite(pair);
+  }
+}
+
+function sealFrom(ephemeral: Recipient, recipientPublic: Uint8Array, info: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): SealedBox {
+  requirePoint(recipientPublic, "the recipient");
+  const enc = ephemeral.publicKey;
+  return withKey(ephemeral.agree(recipientPublic), enc, recipientPublic, info, (key, nonce) => {
+    const cipher = createCipheriv("aes-256-gcm", key, nonce);
+    cipher.setAAD(aad);
+    return { enc, ct: concat(cipher.update(plaintext), cipher.final(), cipher.getAuthTag()) };
+  });
 }
 
 /**
@@ -110,39 +135,88 @@ export function seal(recipientPublic: Uint8Array, info: Uint8Array, aad: Uint8Ar
  */
 export function open(recipient: Recipient, enc: Uint8Array, info: Uint8Array, aad: Uint8Array, ct: Uint8Array): Uint8Array<ArrayBuffer> {
   requirePoint(enc, "the encapsulated key");
+  requireTag(ct);
+  return withKey(recipient.agree(enc), enc, recipient.publicKey, info, (key, nonce) => decrypt(key, nonce, aad, ct));
+}
+
+/**
+ * What was sealed to `recipientPublic`, without its private key: by the ephemeral scalar (32 bytes, big endian)
+ * of {@link sealRevealable}. Throws SEAL_INVALID if `enc` is not that scalar's point, or as {@link open} does.
+ */
+export function openByEphemeral(
+  ephemeral: Uint8Array, recipientPublic: Uint8Array, enc: Uint8Array, info: Uint8Array, aad: Uint8Array, ct: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  requirePoint(recipientPublic, "the recipient");
+  requireTag(ct);
+  const sender = inMemory(pairOf(ephemeral));
+  if (!equalBytes(sender.publicKey, enc)) throw new SealError("SEAL_INVALID", "the revealed scalar is not that of the encapsulated key");
+  return withKey(sender.agree(recipientPublic), enc, recipientPublic, info, (key, nonce) => decrypt(key, nonce, aad, ct));
+}
+
+function requireTag(ct: Uint8Array): void {
   if (ct.length < tagBytes) throw new SealError("SEAL_INVALID", `a sealed text of ${ct.length} bytes has no tag`);
-  return withKey(recipient.agree(enc), enc, recipient.publicKey, info, (key, nonce) => {
-    const plaintext = secretBytes(ct.length - tagBytes);
-    const decipher = createDecipheriv("aes-256-gcm", key, nonce, { authTagLength: tagBytes });
-    decipher.setAAD(aad);
-    decipher.setAuthTag(ct.subarray(-tagBytes));
-    const unproven = decipher.update(ct.subarray(0, -tagBytes));
-    try {
-      decipher.final();
-      plaintext.set(unproven);
-      return plaintext;
-    } catch (cause) {
-      throw new SealError("SEAL_INVALID", "a sealed text does not open: another recipient or context, or it was changed", { cause });
-    } finally {
-      wipe(unproven);
-    }
-  });
+}
+
+function decrypt(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, ct: Uint8Array): Uint8Array<ArrayBuffer> {
+  const plaintext = secretBytes(ct.length - tagBytes);
+  const decipher = createDecipheriv("aes-256-gcm", key, nonce, { authTagLength: tagBytes });
+  decipher.setAAD(aad);
+  decipher.setAuthTag(ct.subarray(-tagBytes));
+  const unproven = decipher.update(ct.subarray(0, -tagBytes));
+  try {
+    decipher.final();
+    plaintext.set(unproven);
+    return plaintext;
+  } catch (cause) {
+    throw new SealError("SEAL_INVALID", "a sealed text does not open: another recipient or context, or it was changed", { cause });
+  } finally {
+    wipe(unproven);
+  }
+}
+
+function inMemory(pair: ECDH): Recipient {
+  return { publicKey: new Uint8Array(pair.getPublicKey()), agree: (peer) => pair.computeSecret(peer) };
+}
+
+/** OpenSSL writes the new scalar over the old one. */
+function overwrite(pair: ECDH): void {
+  pair.generateKeys();
+}
+
+function scalarOf(pair: ECDH): Uint8Array<ArrayBuffer> {
+  const scalar = pair.getPrivateKey();
+  const padded = secretBytes(scalarBytes);
+  padded.set(scalar, scalarBytes - scalar.length); // Node leaves out leading zeros
+  wipe(scalar);
+  return padded;
+}
+
+function pairOf(scalar: Uint8Array): ECDH {
+  const pair = createECDH(curve);
+  try {
+    if (scalar.length !== scalarBytes) throw new RangeError(`${scalar.length} bytes`);
+    pair.setPrivateKey(scalar);
+    return pair;
+  } catch (cause) {
+    throw new SealError("SEAL_INVALID", `the revealed scalar is not ${scalarBytes} bytes that make a P-256 key`, { cause });
+  }
 }
 
 /** A fresh recipient in this process's memory. `destroy` overwrites the private key; `agree` then throws. */
 export function generateRecipient(): Recipient & { destroy(): void } {
-  const pair = createECDH("prime256v1");
-  const publicKey = new Uint8Array(pair.generateKeys());
+  const pair = createECDH(curve);
+  pair.generateKeys();
+  const recipient = inMemory(pair);
   let destroyed = false;
   return {
-    publicKey,
+    publicKey: recipient.publicKey,
     agree: (peer) => {
       if (destroyed) throw new SealError("SEAL_INVALID", "this receiving key is destroyed");
-      return pair.computeSecret(peer);
+      return recipient.agree(peer);
     },
     destroy: () => {
       destroyed = true;
-      pair.generateKeys(); // OpenSSL writes the new scalar over the old one
+      overwrite(pair);
     },
   };
 }

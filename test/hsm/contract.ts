@@ -5,6 +5,7 @@ import { applyMatrix, expandMatrix } from "../../agent/sharding/check.ts";
 import { verifyEs256 } from "../../agent/protocol/es256.ts";
 import { generateRecipient, open, seal } from "../../agent/protocol/seal.ts";
 import { concat, toBase64url, utf8 } from "../../agent/runtime/encoding.ts";
+import { reshardContract } from "./reshard-contract.ts";
 
 const bytes = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
 const sha256 = (...parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(createHash("sha256").update(concat(...parts)).digest());
@@ -206,4 +207,6 @@ export function hsmContract(t: Test, hsm: Hsm): void {
     t.same(await hsm.resealShards({ from: to, to, shards: [] }), []);
     await hsm.destroySealKey({ generation: 2 });
   });
+
+  reshardContract(t, hsm);
 }

@@ -1,9 +1,8 @@
 import { createHash, createHmac, randomBytes } from "node:crypto";
 import type { Hsm } from "../../agent/hsm/client.ts";
 import { HsmError } from "../../agent/hsm/errors.ts";
-import { ReceivingKeys } from "../../agent/hsm/receiving.ts";
 import { createVault, type SealKeys } from "../../agent/hsm/seals.ts";
-import { Shards } from "../../agent/hsm/shards.ts";
+import { shareCalls } from "../../agent/hsm/share-calls.ts";
 import { fromBase64url } from "../../agent/runtime/encoding.ts";
 import { generateSigner, type Signer } from "../../agent/protocol/es256.ts";
 import { generateRecipient, open, seal } from "../../agent/protocol/seal.ts";
@@ -38,8 +37,6 @@ export function memoryHsm(label = "memory"): Hsm {
       return key;
     },
   };
-  const receiving = new ReceivingKeys();
-  const shards = new Shards(sealKeys);
   const signer = (role: string): Signer & { readonly publicKey: string } => {
     const found = signers.get(role);
     if (found === undefined) throw missing(role);
@@ -92,14 +89,7 @@ export function memoryHsm(label = "memory"): Hsm {
       seals.delete(generation);
     },
     createVault: ({ generation }) => createVault(sealKeys, generation),
-    openReceiving: ({ id }) => receiving.open(id),
-    closeReceiving: ({ id }) => { receiving.close(id); },
-    receivePiece: ({ id, enc, ct, info, aad, ...digest }) => { receiving.receive(id, { enc, ct }, info, aad, digest); },
-    checkValue: ({ id, seed, keyId }) => receiving.checkValue(id, seed, keyId),
-    commitPiece: ({ id, vault, aad }) => receiving.commit(id, (share) => shards.commit(vault, aad, share)),
-    checkShard: ({ vault, sealed, aad, ...digest }) => shards.check(vault, sealed, aad, digest),
-    releaseShard: ({ vault, sealed, aad, digestPrefix, digest, ...to }) => shards.release(vault, sealed, aad, { digestPrefix, digest }, to),
-    resealShards: ({ from, to, shards: batch }) => shards.reseal(from, to, batch),
+    ...shareCalls(sealKeys),
   };
   return Object.fromEntries(Object.entries(direct).map(([name, call]) =>
     [name, async (...args: readonly unknown[]) => await (call as (...args: readonly unknown[]) => unknown)(...args)])) as unknown as Hsm;
