@@ -1,26 +1,43 @@
 import { coordinatorHeartbeat } from "../protocol/heartbeat.ts";
+import { keyRecordHash } from "../protocol/key-record.ts";
 import { boxRequests } from "../protocol/messages.ts";
 import { Refusal } from "../rules/refusal.ts";
+import { Turns } from "../runtime/turns.ts";
+import { Attempts } from "./attempts.ts";
 import { Births } from "./birth.ts";
+import type { BoxConfig } from "./config.ts";
 import { enrol, unenrol } from "./enrolment.ts";
+import { Generations } from "./generations.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Holder } from "./holder.ts";
 import type { BoxParts } from "./parts.ts";
 import { Prompts } from "./prompts.ts";
 import { Requests } from "./requests.ts";
+import { Reshards } from "./reshard.ts";
 import { Shelf } from "./shelf.ts";
+
+/** What of its configuration the logic goes by. */
+export type BoxSettings = Pick<BoxConfig, "heartbeatMs" | "reshardWindowMs">;
 
 /** The edge agent's logic: answers its coordinator, and nobody else. Effects come in with {@link BoxParts}. */
 export class Box {
   readonly #heartbeat: Heartbeat;
+  readonly #reshards: Reshards;
 
   /** `onNonce` is told the coordinator's latest nonce: what we send it is fresh by that. */
-  constructor(parts: BoxParts, heartbeatMs: number, onNonce: (nonce: string) => void) {
+  constructor(parts: BoxParts, { heartbeatMs, reshardWindowMs }: BoxSettings, onNonce: (nonce: string) => void) {
     const shelf = new Shelf(parts.store, parts.site, parts.box);
     const requests = new Requests(parts.clock);
     const prompts = new Prompts(parts, requests);
     const holder = new Holder(parts, shelf, requests);
     const births = new Births(parts, shelf);
+    // Births store shards too, and none may be stored while a seal generation changes.
+    const turns = new Turns();
+    const reshards = new Reshards(
+      parts, shelf, new Attempts(parts.store, parts.clock, reshardWindowMs), new Generations(parts, shelf), turns,
+      ({ record }) => holder.isUsing(keyRecordHash(record)),
+    );
+    this.#reshards = reshards;
     this.#heartbeat = new Heartbeat(parts, shelf, heartbeatMs);
     parts.exchange.serve(boxRequests, {
       record: ({ chain }) => parts.records.follow(chain),
@@ -31,8 +48,18 @@ export class Box {
       "birth-join": async ({ plan }) => ({ join: await births.join(plan) }),
       "birth-deal": async ({ fields, evidence, plan, joins, deal }, call) => ({ sealed: await births.deal(fields, evidence, plan, joins, deal, call.boot) }),
       "birth-check": async ({ transcript, sealed }) => ({ check: await births.check(transcript, sealed) }),
-      "birth-prepare": async ({ transcript, checks }) => ({ prepared: await births.prepare(transcript, checks) }),
-      activate: async (certified) => ({ activated: await births.activate(certified) }),
+      "birth-prepare": async ({ transcript, checks }) => ({ prepared: await turns.run(() => births.prepare(transcript, checks)) }),
+      activate: async (certified) => ({ activated: await turns.run(() => births.activate(certified)) }),
+      "operation-over": ({ digest }) => { holder.end(digest); return Promise.resolve({}); },
+      "reshard-join": async ({ plan, approval }, call) => ({ join: await reshards.join(plan, approval, call.boot) }),
+      "reshard-deal": ({ plan, joins }) => reshards.deal(plan, joins),
+      "reshard-seal": async ({ plan, joins, deals, pieces }) => ({ sealed: await reshards.seal(plan, joins, deals, pieces) }),
+      "reshard-check": async ({ plan, sealed }) => ({ check: await reshards.check(plan, sealed) }),
+      "reshard-prepare": async ({ plan, checks }) => ({ prepared: await reshards.prepare(plan, checks) }),
+      "reshard-activate": async ({ plan, prepared }) => ({ activated: await reshards.activate(plan, prepared) }),
+      "reshard-settle": async (settlement) => ({ destroyed: await reshards.settle(settlement) }),
+      "reshard-burn": async ({ plan }) => ({ burn: await reshards.burn(plan) }),
+      "reshard-bury": async (burial) => ({ destroyed: await reshards.bury(burial) }),
       quarantine: async ({ box, reason }) => {
         if (box === parts.box) throw new Refusal("QUARANTINED", `${box} is told of its own quarantine by the record only`);
         await parts.records.quarantine(box, reason);
@@ -54,6 +81,7 @@ export class Box {
   }
 
   start(): void {
+    this.#reshards.start();
     this.#heartbeat.start();
   }
 

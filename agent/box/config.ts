@@ -24,6 +24,8 @@ export const boxConfig = z.strictObject({
   /** What shows requester, operation, resource and code to the person at the sensor. */
   display: z.enum(["none", "console"]).default("console"),
   heartbeatMs: milliseconds(2000, 100, 60_000),
+  /** A coordinator by itself changes at most one holder of a key within so long on this box's own clock. */
+  reshardWindowMs: milliseconds(600_000, 0, 86_400_000),
 });
 export type BoxConfig = z.infer<typeof boxConfig>;
 

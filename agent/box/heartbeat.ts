@@ -61,7 +61,7 @@ export class Heartbeat {
       siteRecord: records.ref,
       hsm, sensor, inventory, verified,
       // The list goes out when it changed, and now and then in case that beat was lost.
-      ...(inventory !== this.#toldInventory || this.#counter % 15 === 1 ? { holdings: this.#shelf.holdings() } : {}),
+      ...(inventory !== this.#toldInventory || this.#counter % 15 === 1 ? { holdings: [...this.#shelf.holdings()] } : {}),
       uptimeS: Math.floor((clock.now() - this.#startedAt) / 1000),
       version,
     };

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Evidence } from "../protocol/evidence.ts";
-import { keyRecordHash, releaseContext } from "../protocol/key-record.ts";
+import { releaseContext } from "../protocol/key-record.ts";
 import { approvalWindowMs } from "../protocol/nonces.ts";
 import type { Sealed } from "../protocol/primitives.ts";
 import { challengeMessage, type RequestFields } from "../protocol/request.ts";
@@ -18,11 +18,12 @@ const limitState = z.strictObject({ windowMs: z.number().min(0), count: z.int().
 interface Challenged {
   readonly at: number;
   readonly fields: RequestFields;
-  readonly shard: Shelved;
   /** Resolves once the rule's limit has admitted it, durably. */
   readonly counted: Promise<void>;
   /** Claimed before the HSM is asked: one digest, one release; the same sealed bytes may be repeated. */
   release?: Promise<Sealed>;
+  /** The coordinator has said that the operation ended. */
+  over: boolean;
 }
 
 /**
@@ -51,24 +52,42 @@ export class Holder {
     const { records, nonces, box, site, hsm } = this.#parts;
     const judged = judgeUse(fields, evidence, records.judge(box, (own) => nonces.honours(own), coordinatorBoot));
     const { key, operation } = fields.use.body;
-    if (operation === "create") throw new Refusal("PLAN_REFUSED", "a key is made by PLAN and DEAL, not by a challenge");
-    const shard = this.#shelf.get(key, "current");
-    if (shard === undefined) throw new Refusal("NOT_A_HOLDER", `${box} holds no shard of ${key}`);
-    const { epoch, attempt } = shard.record;
-    if (keyRecordHash(shard.record) !== fields.record || epoch !== fields.epoch || attempt !== fields.attempt) {
-      throw new Refusal("STALE_EPOCH", `the request names another record of ${key} than ${box} serves`, { retryable: true });
-    }
+    if (operation === "create" || operation === "reshard") throw new Refusal("PLAN_REFUSED", "a key is made and re-sharded by PLAN and DEAL, not by a challenge");
+    const shard = this.#serving(key, fields);
     this.#requests.see(judged.digest, fields.deadlineMs);
     if (this.#requests.leftMs(judged.digest) <= 0) throw new Refusal("STALE_REQUEST", "the request's time is over");
-    await this.#admit(judged, fields, shard).counted;
+    await this.#admit(judged, fields).counted;
     const mac = await hsm.mac({ box, message: challengeMessage(site, nonce, judged.digest, shard.record, box) });
     return toBase64url(mac);
+  }
+
+  /** Until D a box serves *old* and *current*, by the record that the request names; then *current* only (protocol.md §7). */
+  #serving(key: string, { record, epoch, attempt }: RequestFields): Shelved {
+    const { box } = this.#parts;
+    if (this.#shelf.get(key, "current") === undefined) throw new Refusal("NOT_A_HOLDER", `${box} holds no shard of ${key}`);
+    const shard = this.#shelf.find(key, record);
+    if ((shard?.state !== "current" && shard?.state !== "old") || shard.record.epoch !== epoch || shard.record.attempt !== attempt) {
+      throw new Refusal("STALE_EPOCH", `the request names another record of ${key} than ${box} serves`, { retryable: true });
+    }
+    return shard;
+  }
+
+  /** Whether a request that was judged on this record still waits for its release: then it is not destroyed yet. */
+  isUsing(record: string): boolean {
+    return [...this.#challenged].some(([digest, { fields, release, over }]) =>
+      fields.record === record && release === undefined && !over && this.#requests.leftMs(digest) > 0);
+  }
+
+  /** The operation has ended without this holder: its shard is not released any more. */
+  end(digest: string): void {
+    const challenged = this.#challenged.get(digest);
+    if (challenged !== undefined) challenged.over = true;
   }
 
   /** The shard, sealed to the enclave of the digest that this holder has judged and answered for. */
   async release(digest: string): Promise<Sealed> {
     const challenged = this.#challenged.get(digest);
-    if (challenged === undefined) throw new Refusal("NOT_CHALLENGED", `${this.#parts.box} has answered no challenge for this request`);
+    if (challenged === undefined || (challenged.over && challenged.release === undefined)) throw new Refusal("NOT_CHALLENGED", `${this.#parts.box} has answered no challenge for this request`);
     await challenged.counted;
     if (this.#requests.leftMs(digest) <= 0) throw new Refusal("STALE_REQUEST", "the request's time is over");
     challenged.release ??= this.#seal(digest, challenged);
@@ -80,7 +99,10 @@ export class Holder {
     }
   }
 
-  async #seal(digest: string, { fields, shard }: Challenged): Promise<Sealed> {
+  async #seal(digest: string, { fields }: Challenged): Promise<Sealed> {
+    // Looked up anew: a seal generation may have begun since the challenge.
+    const shard = this.#shelf.find(fields.use.body.key, fields.record);
+    if (shard === undefined) throw new Refusal("STALE_EPOCH", `the record that the request names is no longer served at ${this.#parts.box}`, { retryable: true });
     const name = this.#shelf.nameIn(shard.record);
     const recipient = fromBase64url(fields.enclave.seal);
     if (name === undefined || recipient === null) throw new Refusal("NOT_A_HOLDER", `${this.#parts.box} is no holder of ${shard.record.key}`);
@@ -91,12 +113,12 @@ export class Holder {
   }
 
   /** One entry a digest: however often it is challenged, it counts and is released once. */
-  #admit({ digest, rule }: Judged, fields: RequestFields, shard: Shelved): Challenged {
+  #admit({ digest, rule }: Judged, fields: RequestFields): Challenged {
     const known = this.#challenged.get(digest);
     if (known !== undefined) return known;
     const { key, operation } = fields.use.body;
     const counted = rule.limit === undefined ? Promise.resolve() : this.#count(key, operation, rule.limit);
-    const challenged = { at: this.#parts.clock.now(), fields, shard, counted };
+    const challenged = { at: this.#parts.clock.now(), fields, counted, over: false };
     counted.catch(() => this.#challenged.delete(digest));
     this.#note(digest, challenged);
     return challenged;

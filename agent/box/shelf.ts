@@ -9,10 +9,14 @@ import { ShardkeepError } from "../runtime/errors.ts";
 import { entriesJson, getJson, putJson } from "../store/json.ts";
 import type { Change, Store } from "../store/store.ts";
 
-/** A shard at rest: AES-256-GCM under the vault key of one seal generation (protocol.md §6). */
+/**
+ * A shard at rest: AES-256-GCM under the vault key of one seal generation (protocol.md §6). `retired`: a
+ * certificate is in hand by which it may go, and the next generation will be without it.
+ */
 const shelved = z.strictObject({
-  state: z.enum(["current", "next"]),
+  state: z.enum(["old", "current", "next", "retired"]),
   record: keyRecord,
+  /** Certificate P of a birth; that of a re-shard is kept with its attempt. */
   prepared: z.array(prepared),
   generation: z.int().min(1),
   sealed: z.strictObject({ iv: base64url(12), ct: base64url(32), tag: base64url(16) }),
@@ -29,6 +33,7 @@ export class Shelf {
   readonly #store: Store;
   readonly #site: string;
   readonly #box: string;
+  #cached: { readonly commit: number; readonly all: readonly Shelved[]; readonly holdings: readonly Holding[] } | undefined;
 
   constructor(store: Store, site: string, box: string) {
     this.#store = store;
@@ -36,25 +41,53 @@ export class Shelf {
     this.#box = box;
   }
 
-  get(key: string, state: Shelved["state"]): Shelved | undefined {
+  get(key: string, state: Exclude<Shelved["state"], "retired">): Shelved | undefined {
     return getJson(this.#store, `shard/${key}/${state}`, shelved);
   }
 
-  all(): Shelved[] {
-    return entriesJson(this.#store, "shard/", shelved).map(([, one]) => one);
+  /** The shard of that record, in whatever state. */
+  find(key: string, record: string): Shelved | undefined {
+    return entriesJson(this.#store, `shard/${key}/`, shelved).map(([, one]) => one).find((one) => keyRecordHash(one.record) === record);
   }
 
-  holdings(): Holding[] {
-    return this.all().map(({ state, record }) => ({ key: record.key, epoch: record.epoch, attempt: record.attempt, record: keyRecordHash(record), state }));
+  /** Everything that is held; read anew only when the store has changed. */
+  all(): readonly Shelved[] {
+    const { commit } = this.#store.head;
+    if (this.#cached?.commit !== commit) {
+      const all = entriesJson(this.#store, "shard/", shelved).map(([, one]) => one);
+      const holdings = all.map(({ state, record }) => ({ key: record.key, epoch: record.epoch, attempt: record.attempt, record: keyRecordHash(record), state: state === "retired" ? "old" as const : state }));
+      this.#cached = { commit, all, holdings };
+    }
+    return this.#cached.all;
+  }
+
+  holdings(): readonly Holding[] {
+    this.all();
+    return this.#cached?.holdings ?? [];
   }
 
   /** One hash over all that is held: the heartbeat's inventory. */
   inventory(): string {
-    return toBase64url(digest("inventory", this.#site, { box: this.#box, holdings: this.holdings() }));
+    return toBase64url(digest("inventory", this.#site, { box: this.#box, holdings: [...this.holdings()] }));
   }
 
   put(one: Shelved): Change {
-    return putJson(`shard/${one.record.key}/${one.state}`, one);
+    return putJson(this.#place(one), one);
+  }
+
+  remove(one: Shelved): Change {
+    return { del: this.#place(one) };
+  }
+
+  /** Takes a shard from one state to another. */
+  move(one: Shelved, state: Shelved["state"]): Change[] {
+    const moved = { ...one, state };
+    return [...(this.#place(one) === this.#place(moved) ? [] : [this.remove(one)]), this.put(moved)];
+  }
+
+  /** Several may be retired at once: an epoch that was replaced while a request on it still ran. */
+  #place({ state, record: { key, epoch, attempt } }: Shelved): string {
+    return `shard/${key}/${state}${state === "retired" ? `/${epoch}-${attempt}` : ""}`;
   }
 
   /** *next* becomes *current* in one batch. */

@@ -54,7 +54,7 @@ export async function startBox(config: BoxConfig, log: Log, startBridge: (record
   const logic = new Box({
     site, box, boot: session.certificate.body.boot, hsm, bridge, store, exchange, nonces, clock, random, log, records,
     display: config.display === "console" ? consoleDisplay((line) => { process.stdout.write(`${box} │ ${line}\n`); }) : noDisplay,
-  }, config.heartbeatMs, (nonce) => { coordinatorNonce = nonce; });
+  }, config, (nonce) => { coordinatorNonce = nonce; });
   transport.onState((now) => {
     if (now === "up") void say("ready").then((payload) => transport.publish(state, payload, { qos: 1, retain: true })).catch((error: unknown) => { log.warn("state not published", { error: String(error) }); });
   });

@@ -34,7 +34,7 @@ export type EnvelopeBody = z.infer<typeof envelopeBody>;
 export class EnvelopeError extends ShardkeepError<"MESSAGE_MALFORMED" | "SENDER_UNKNOWN" | "SIGNATURE_INVALID" | "WRONG_SITE" | "WRONG_AUDIENCE"> {}
 
 /** Largest message accepted, bytes. Files never travel here: envelope encryption moves 32 bytes. */
-export const mostMessageBytes = 256 * 1024;
+export const mostMessageBytes = 512 * 1024;
 
 function signedBytes(site: string, cert: Envelope["cert"], body: EnvelopeBody): Uint8Array {
   return canonical("envelope", site, { cert: statementHash(cert), body: body as Value });

@@ -18,7 +18,7 @@ export const boxHeartbeat = z.looseObject({
   sensor: z.looseObject({ state: z.string().max(32), emulated: z.boolean() }),
   /** SHA-256 over all holdings; the list itself comes when it changed. */
   inventory: hash,
-  holdings: z.array(holding).max(1000).optional(),
+  holdings: z.array(holding).max(3000).optional(),
   /** The next shard in turn was opened and its digest checked: a heartbeat that only pings is a lie. */
   verified: z.strictObject({ key: label, ok: z.boolean() }).nullable(),
   uptimeS: z.int().min(0),

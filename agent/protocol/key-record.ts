@@ -54,6 +54,10 @@ export const keyRecord = z.strictObject({
   epoch: counter,
   attempt: counter,
   threshold: z.int().min(2).max(255),
+  /** How many holders the key shall have; fewer while a box is missing. Changed only with people's evidence. */
+  size: z.int().min(2).max(255),
+  /** How many holders more than the threshold there must be, or a re-shard holds (protocol.md §7, Limits). */
+  margin: z.int().min(0).max(8),
   holders: z.array(shareDigest).min(2).max(255),
   /** Working key of use `check`: tells a right combination from a wrong one. */
   check: hash,

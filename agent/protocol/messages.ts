@@ -4,6 +4,9 @@ import { boxAnswer } from "./joining.ts";
 import { activated, certifiedRecord, check, deal, join, keyRecord, plan, prepared, sealed } from "./key-record.ts";
 import { base64url, counter, hash, id, label, publicKey, random128, sealedUpTo } from "./primitives.ts";
 import { enclaveKeys, requestFields, use } from "./request.ts";
+import {
+  batchActivated, batchBurn, batchDestroyed, batchPrepared, burial, mostBatchKeys, reshardCheck, reshardDeal, reshardPlan, settlement,
+} from "./reshard.ts";
 import { rule, sitePolicy, siteRecord, siteRecordRef } from "./site-record.ts";
 
 /**
@@ -27,6 +30,39 @@ export const mostPayload = 64 * 1024;
 export const refusedFinger = z.enum(["unknown-finger", "template-changed", "poor-image", "not-permitted"]);
 export type RefusedFinger = z.infer<typeof refusedFinger>;
 
+const piece = sealedUpTo(32 * mostBatchKeys + 16);
+const destroyed = z.strictObject({ destroyed: batchDestroyed.nullable() });
+
+/** Coordinator → box, the steps of one attempt (protocol.md §7). Each may be repeated and is answered alike. */
+const reshardRequests = {
+  /** `approval`: the people's request and evidence that the plan carries out. */
+  "reshard-join": {
+    request: z.strictObject({ plan: reshardPlan, approval: z.strictObject({ fields: requestFields, evidence: z.array(evidence).max(16) }).nullable() }),
+    response: z.strictObject({ join }),
+  },
+  /** To a dealer; the pieces come back in the order of the deal. */
+  "reshard-deal": {
+    request: z.strictObject({ plan: hash, joins: z.array(join).max(255) }),
+    response: z.strictObject({ deal: reshardDeal, pieces: z.array(piece).max(510) }),
+  },
+  /** What every dealer dealt to this box, in the plan's order of dealers. */
+  "reshard-seal": {
+    request: z.strictObject({
+      plan: hash, joins: z.array(join).max(255), deals: z.array(reshardDeal).max(255),
+      pieces: z.array(z.strictObject({ holder: piece.nullable(), witness: piece.nullable() })).max(255),
+    }),
+    response: z.strictObject({ sealed }),
+  },
+  "reshard-check": { request: z.strictObject({ plan: hash, sealed: z.array(sealed).max(255) }), response: z.strictObject({ check: reshardCheck }) },
+  "reshard-prepare": { request: z.strictObject({ plan: hash, checks: z.array(reshardCheck).max(255) }), response: z.strictObject({ prepared: batchPrepared }) },
+  "reshard-activate": { request: z.strictObject({ plan: hash, prepared: z.array(batchPrepared).max(255) }), response: z.strictObject({ activated: batchActivated }) },
+  /** Certificate D; null while a request on the old epoch still runs here. */
+  "reshard-settle": { request: settlement, response: destroyed },
+  "reshard-burn": { request: z.strictObject({ plan: reshardPlan }), response: z.strictObject({ burn: batchBurn }) },
+  /** The BURN certificate; null while what is to be destroyed is not yet. */
+  "reshard-bury": { request: burial, response: destroyed },
+} as const satisfies RequestTable;
+
 /** Coordinator → box. */
 export const boxRequests = {
   /** The site record's versions after the one that the box has, oldest first. */
@@ -46,6 +82,8 @@ export const boxRequests = {
     response: z.strictObject({ mac: base64url(32) }),
   },
   release: { request: z.strictObject({ digest: hash }), response: z.strictObject({ shard: sealedUpTo(32) }) },
+  /** To a holder that was challenged and not asked for its shard. */
+  "operation-over": { request: z.strictObject({ digest: hash }), response: nothing },
   "birth-join": { request: z.strictObject({ plan }), response: z.strictObject({ join }) },
   "birth-deal": {
     request: z.strictObject({ fields: requestFields, evidence: z.array(evidence).max(16), plan, joins: z.array(join).max(255), deal }),
@@ -56,6 +94,7 @@ export const boxRequests = {
   /** Of another box: its evidence counts no more until a record version lifts it (protocol.md §8). */
   quarantine: { request: z.strictObject({ box: id, reason: z.string().max(64) }), response: nothing },
   activate: { request: certifiedRecord, response: z.strictObject({ activated }) },
+  ...reshardRequests,
   enrol: {
     request: z.strictObject({ person: id, finger: label }),
     part: z.strictObject({ step: z.enum(["touch", "lift", "captured"]), n: z.int().min(0), of: z.int().min(0) }),

@@ -2,8 +2,11 @@ import { z } from "zod";
 import { counter, hash, id, label, publicKey, resource } from "./primitives.ts";
 import { statement, statementHash, type Signed } from "./statement.ts";
 
-/** What can be asked of a key; `create` makes it, the record's own operations come under `key: site`. */
-export const operation = z.enum(["create", "encrypt", "decrypt", "wrap", "unwrap", "mac"]);
+/**
+ * What can be asked of a key; `create` makes it, `reshard` changes threshold, size or several holders, and the
+ * record's own operations come under `key: site`.
+ */
+export const operation = z.enum(["create", "encrypt", "decrypt", "wrap", "unwrap", "mac", "reshard"]);
 export type Operation = z.infer<typeof operation>;
 
 /** A resource pattern: `*` is one segment, a last `**` is any rest, also none. */

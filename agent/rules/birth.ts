@@ -6,6 +6,9 @@ import type { SiteRecord } from "../protocol/site-record.ts";
 import { statementHash, verifyStatement, type Signed } from "../protocol/statement.ts";
 import { Refusal } from "./refusal.ts";
 
+/** A key of 3-of-5 keeps at least four holders; it can lose one more before nobody could help it. */
+const defaultMargin = 1;
+
 const refuse = (why: string): Refusal => new Refusal("PLAN_REFUSED", why);
 const refuseDeal = (why: string): Refusal => new Refusal("DEAL_REFUSED", why);
 
@@ -59,7 +62,7 @@ export function judgeDeal(plan: Plan, joins: readonly Join[], deal: Deal, enclav
 export function recordOfBirth(plan: Plan, deal: Deal): KeyRecord {
   const { key, kind, epoch, attempt, threshold, previous } = plan.body;
   return {
-    site: plan.site, key, kind, version: 1, epoch, attempt, threshold, holders: deal.body.digests,
+    site: plan.site, key, kind, version: 1, epoch, attempt, threshold, size: deal.body.digests.length, margin: defaultMargin, holders: deal.body.digests,
     check: deal.body.check, plan: statementHash(plan), previous, imported: deal.body.imported,
   };
 }

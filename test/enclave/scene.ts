@@ -34,7 +34,7 @@ export interface Key {
 export function recordOf(master: Uint8Array, holders: readonly Holder[], threshold: number, change: Partial<KeyRecord> = {}): KeyRecord {
   const [key, epoch, attempt, version] = [change.key ?? "payroll", change.epoch ?? 2, change.attempt ?? 3, change.version ?? 1];
   return {
-    site, key, kind: "aes-256", version, epoch, attempt, threshold,
+    site, key, kind: "aes-256", version, epoch, attempt, threshold, size: holders.length, margin: 1,
     holders: holders.map(({ box, x, share }) => ({ box, x, digest: sha256(sharePrefix(site, { key, epoch, attempt, box, x }), share) })),
     check: keyCheckValue(master, site, key, version), plan: text(32), previous: null, imported: null, ...change,
   };

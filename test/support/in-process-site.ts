@@ -40,6 +40,8 @@ export interface SiteOptions {
   readonly clients?: Readonly<Record<string, string | undefined>>;
   readonly log?: Log;
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Of the boxes; 0 lets a coordinator change holders as fast as it likes. */
+  readonly reshardWindowMs?: number;
 }
 
 export interface SimBox {
@@ -165,7 +167,7 @@ export class InProcessSite {
     const logic = new Box({
       site, box: id, boot: session.certificate.body.boot, hsm, bridge: sensor, store, exchange, nonces, clock: this.clock, random: systemRandom,
       log: this.#log, records, display: consoleDisplay((line) => { shown.push(line); }),
-    }, 2000, (nonce) => { fresh = nonce; });
+    }, { heartbeatMs: 2000, reshardWindowMs: this.#options.reshardWindowMs ?? 0 }, (nonce) => { fresh = nonce; });
     await transport.subscribe([topic({ kind: "box", box: id, direction: "down", what: "request" }), topic({ kind: "box", box: id, direction: "down", what: "response" }), topic({ kind: "coordinator", what: "heartbeat" })]);
     logic.start();
     this.boxes.set(id, { id, hsm, sensor, disk, store, exchange, nonces, logic, setUp: (up) => { transport.setUp(up); }, shown });

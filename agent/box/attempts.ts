@@ -1,0 +1,82 @@
+import { z } from "zod";
+import { counter, hash } from "../protocol/primitives.ts";
+import { reshardPlan, type ReshardPlan } from "../protocol/reshard.ts";
+import { statementHash } from "../protocol/statement.ts";
+import { isOver, type Stage } from "../rules/reshard/attempt.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { entriesJson, getJson, putJson } from "../store/json.ts";
+import type { Change, Store } from "../store/store.ts";
+
+const stages = ["joined", "renounced", "prepared", "withdrawn", "activated", "settled", "burnt"] as const satisfies readonly Stage[];
+
+const kept = z.strictObject({
+  plan: reshardPlan,
+  stage: z.enum(stages),
+  /** Over the new records; known from PREPARED on. */
+  batch: hash.nullable(),
+  /** Whether this attempt brought or took a holder, and came into force here. */
+  changed: z.boolean(),
+});
+export type KeptAttempt = z.infer<typeof kept>;
+
+const place = (planHash: string): string => `reshard/${planHash}`;
+
+/** What this box durably knows of the attempts that it took part in, or was shown a certificate of. */
+export class Attempts {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #windowMs: number;
+  readonly #startedAt: number;
+  readonly #changedAt = new Map<string, number>();
+
+  constructor(store: Store, clock: Clock, windowMs: number) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#windowMs = windowMs;
+    this.#startedAt = clock.now();
+  }
+
+  get(planHash: string): KeptAttempt | undefined {
+    return getJson(this.#store, place(planHash), kept);
+  }
+
+  all(): KeptAttempt[] {
+    return entriesJson(this.#store, "reshard/", kept).map(([, one]) => one);
+  }
+
+  /** The highest attempt that this box joined or was shown; births count in the same row of numbers. */
+  last(key: string): number {
+    return getJson(this.#store, `attempt/${key}`, counter) ?? 0;
+  }
+
+  /** Stores a stage, and that these attempt numbers are used up. */
+  put(attempt: KeptAttempt): Change[] {
+    const planHash = statementHash(attempt.plan);
+    if (attempt.changed && !this.#changedAt.has(planHash)) this.#changedAt.set(planHash, this.#clock.now());
+    return [
+      putJson(place(planHash), attempt),
+      ...attempt.plan.body.keys.filter(({ key, attempt: number }) => number > this.last(key)).map(({ key, attempt: number }) => putJson(`attempt/${key}`, number)),
+    ];
+  }
+
+  /** The keys of attempts whose certificate is still wanted. */
+  openKeys(): Set<string> {
+    return new Set(this.all().filter(({ stage }) => !isOver(stage)).flatMap(({ plan }) => plan.body.keys.map(({ key }) => key)));
+  }
+
+  /** The keys of which a holder was changed within the window; one changed before our start counts from our start. */
+  changedKeys(): Set<string> {
+    return new Set(this.all().filter((one) => this.#isRecent(one)).flatMap(({ plan }) => plan.body.keys.map(({ key }) => key)));
+  }
+
+  /** Attempts that are over, replaced for every key, and outside the window: nobody asks for them but by certificate. */
+  prune(next: ReshardPlan): Change[] {
+    const replaced = new Set(next.body.keys.map(({ key }) => key));
+    return this.all().filter((one) => isOver(one.stage) && !this.#isRecent(one) && one.plan.body.keys.every(({ key }) => replaced.has(key)))
+      .map(({ plan }) => ({ del: place(statementHash(plan)) }));
+  }
+
+  #isRecent({ changed, plan }: KeptAttempt): boolean {
+    return changed && this.#clock.now() - (this.#changedAt.get(statementHash(plan)) ?? this.#startedAt) < this.#windowMs;
+  }
+}

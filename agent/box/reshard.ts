@@ -1,0 +1,268 @@
+import type { Evidence } from "../protocol/evidence.ts";
+import type { Join, SealedStatement } from "../protocol/key-record.ts";
+import { atRestAad, keyRecordHash, sharePrefix } from "../protocol/key-record.ts";
+import type { Sealed } from "../protocol/primitives.ts";
+import type { RequestFields } from "../protocol/request.ts";
+import {
+  batchHash, type BatchActivated, type BatchBurn, type BatchDestroyed, type BatchPrepared, type Burial, type ReshardCheck, type ReshardDeal, type ReshardPlan, type Settlement,
+} from "../protocol/reshard.ts";
+import { signStatement, statementHash } from "../protocol/statement.ts";
+import { stepAttempt, type AttemptEvent, type Transition } from "../rules/reshard/attempt.ts";
+import { isBuried, isPlanned, isPreparedByAll, isSettled } from "../rules/reshard/certificates.ts";
+import { hashesOf, judgeReshardChecks, recordsOf } from "../rules/reshard/deal.ts";
+import { changes, judgeReshardPlan } from "../rules/reshard/plan.ts";
+import { judgeUse } from "../rules/judge.ts";
+import { Refusal } from "../rules/refusal.ts";
+import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
+import type { Turns } from "../runtime/turns.ts";
+import type { Change } from "../store/store.ts";
+import type { Attempts, KeptAttempt } from "./attempts.ts";
+import { Dealings } from "./dealings.ts";
+import type { Generations } from "./generations.ts";
+import type { BoxParts } from "./parts.ts";
+import type { Shelf, Shelved } from "./shelf.ts";
+
+export interface Approval { readonly fields: RequestFields; readonly evidence: readonly Evidence[] }
+
+const bytes = (text: string): Uint8Array => fromBase64url(text) ?? new Uint8Array();
+const sweepAgainMs = 1000;
+
+/**
+ * A box's part in re-sharding (protocol.md §7). It judges plans and certificates for itself, writes each stage
+ * durably before it says so, and destroys nothing without the certificate that allows it. One step at a time.
+ */
+export class Reshards {
+  readonly #parts: BoxParts;
+  readonly #shelf: Shelf;
+  readonly #attempts: Attempts;
+  readonly #generations: Generations;
+  readonly #dealings: Dealings;
+  readonly #isUsed: (one: Shelved) => boolean;
+  readonly #turns: Turns;
+
+  constructor(parts: BoxParts, shelf: Shelf, attempts: Attempts, generations: Generations, turns: Turns, isUsed: (one: Shelved) => boolean) {
+    this.#parts = parts;
+    this.#shelf = shelf;
+    this.#attempts = attempts;
+    this.#generations = generations;
+    this.#dealings = new Dealings(parts, shelf);
+    this.#turns = turns;
+    this.#isUsed = isUsed;
+  }
+
+  /** Goes on with what a crash has cut off. */
+  start(): void {
+    if (this.#generations.pending) this.#sweepSoon(0);
+  }
+
+  /** PLAN → JOIN. */
+  join(plan: ReshardPlan, approval: Approval | null, coordinatorBoot: string): Promise<Join> {
+    return this.#turns.run(async () => {
+      const { records, box, store } = this.#parts;
+      const planHash = statementHash(plan);
+      const joined = this.#dealings.joinOf(planHash);
+      if (joined !== undefined) return joined;
+      if (this.#attempts.get(planHash) !== undefined) throw new Refusal("ATTEMPT_LOST", `${box} was restarted since it joined this attempt, or has ended it`);
+      const open = this.#attempts.openKeys();
+      const changed = this.#attempts.changedKeys();
+      judgeReshardPlan(plan, {
+        box, siteRecord: records.current, isQuarantined: (other) => records.isQuarantined(other),
+        current: (key) => this.#shelf.get(key, "current")?.record,
+        lastAttempt: (key) => this.#attempts.last(key), isOpen: (key) => open.has(key), changedLately: (key) => changed.has(key),
+        approved: approval !== null && this.#isApproved(planHash, plan, approval, coordinatorBoot),
+      });
+      await store.commit([...this.#attempts.prune(plan), ...this.#attempts.put({ plan, stage: "joined", batch: null, changed: false })]);
+      return await this.#dealings.join(plan);
+    });
+  }
+
+  deal(planHash: string, joins: readonly Join[]): Promise<{ deal: ReshardDeal; pieces: Sealed[] }> {
+    return this.#turns.run(() => this.#dealings.deal(planHash, joins));
+  }
+
+  seal(planHash: string, joins: readonly Join[], deals: readonly ReshardDeal[], pieces: readonly { readonly holder: Sealed | null; readonly witness: Sealed | null }[]): Promise<SealedStatement> {
+    return this.#turns.run(() => this.#dealings.seal(planHash, joins, deals, pieces));
+  }
+
+  check(planHash: string, sealed: readonly SealedStatement[]): Promise<ReshardCheck> {
+    return this.#turns.run(() => this.#dealings.check(planHash, sealed));
+  }
+
+  /** All CHECK → PREPARED: every share durable as *next*, read back and opened, before this is signed. */
+  prepare(planHash: string, checks: readonly ReshardCheck[]): Promise<BatchPrepared> {
+    return this.#turns.run(async () => {
+      const { records, store, hsm, site, box } = this.#parts;
+      const attempt = this.#get(planHash);
+      const { plan } = attempt;
+      this.#requireHolder(plan);
+      const made = recordsOf(plan, checks);
+      const batch = batchHash(site, planHash, hashesOf(made));
+      const step = this.#step(attempt, "prepare");
+      if (step.move === "store-next") {
+        const transcript = this.#dealings.published(planHash, checks);
+        const verdict = await judgeReshardChecks(plan, transcript, checks, records.current);
+        if (verdict.kind !== "accepted" || !verdict.proven) throw new Refusal("DEAL_REFUSED", `the deals are not a sharing of the same keys: ${verdict.kind}`);
+        const vault = this.#shelf.vault();
+        const shares = made.flatMap((record) => {
+          const name = this.#shelf.nameIn(record);
+          return name === undefined ? [] : [{ record, aad: atRestAad(site, name, keyRecordHash(record)), digestPrefix: sharePrefix(site, name), digest: bytes(name.digest) }];
+        });
+        const sealed = await hsm.commitDealt({ id: planHash, vault, shards: shares });
+        const next = sealed.flatMap(({ iv, ct, tag }, i): Shelved[] => {
+          const record = shares[i]?.record;
+          return record === undefined ? [] : [{ state: "next", record, prepared: [], generation: vault.generation, sealed: { iv: toBase64url(iv), ct: toBase64url(ct), tag: toBase64url(tag) } }];
+        });
+        await store.commit([...this.#attempts.put({ ...attempt, stage: step.to, batch }), ...next.map((one) => this.#shelf.put(one))]);
+        await this.#dealings.close(planHash);
+      } else if (attempt.batch !== batch) throw new Refusal("DEAL_REFUSED", `${box} has prepared other records under this plan`);
+      await this.#requireNextOpens(plan);
+      return await this.#sign("batch-prepared", { plan: planHash, batch });
+    });
+  }
+
+  /** Certificate P → ACTIVATED. */
+  activate(planHash: string, prepared: readonly BatchPrepared[]): Promise<BatchActivated> {
+    return this.#turns.run(async () => {
+      const attempt = this.#get(planHash);
+      const { batch, plan } = attempt;
+      if (batch === null || !isPreparedByAll(plan, batch, prepared, this.#parts.records.current)) throw new Refusal("CERTIFICATE_INVALID", "not every new holder has prepared these records");
+      await this.#commit(attempt, this.#step(attempt, "activate"));
+      return await this.#sign("batch-activated", { plan: planHash, batch });
+    });
+  }
+
+  /** Certificate D → DESTROYED, or null while a request on the old epoch still runs here. */
+  settle({ plan, batch, activated }: Settlement): Promise<BatchDestroyed | null> {
+    return this.#turns.run(async () => {
+      if (!isSettled({ plan, batch, activated }, this.#parts.records.current)) throw new Refusal("CERTIFICATE_INVALID", "too few new holders have activated this attempt");
+      const attempt = this.#getOrBegin(plan);
+      if (attempt.batch !== null && attempt.batch !== batch) throw new Refusal("CERTIFICATE_INVALID", "the certificate is for other records than those prepared here");
+      await this.#commit({ ...attempt, batch }, this.#step(attempt, "settle"));
+      return await this.#destroyed(plan, "old");
+    });
+  }
+
+  /** The coordinator's order → BURN; never after ACTIVATED. */
+  burn(plan: ReshardPlan): Promise<BatchBurn> {
+    return this.#turns.run(async () => {
+      if (!isPlanned(plan, this.#parts.records.current)) throw new Refusal("PLAN_REFUSED", "the plan is not signed by the coordinator");
+      this.#requireHolder(plan);
+      const attempt = this.#getOrBegin(plan);
+      await this.#commit(attempt, this.#step(attempt, "burn"));
+      await this.#dealings.close(statementHash(plan));
+      return await this.#sign("batch-burn", { plan: statementHash(plan) });
+    });
+  }
+
+  /** The BURN certificate → what was made under the plan is destroyed. */
+  bury(burial: Burial): Promise<BatchDestroyed | null> {
+    return this.#turns.run(async () => {
+      const { plan } = burial;
+      if (!isBuried(burial, this.#parts.records.current)) throw new Refusal("CERTIFICATE_INVALID", "too few new holders have signed BURN for this attempt");
+      const attempt = this.#getOrBegin(plan);
+      await this.#commit(attempt, this.#step(attempt, "bury"));
+      await this.#dealings.close(statementHash(plan));
+      return await this.#destroyed(plan, "next");
+    });
+  }
+
+  #isApproved(planHash: string, plan: ReshardPlan, { fields, evidence }: Approval, coordinatorBoot: string): boolean {
+    const { records, nonces, box } = this.#parts;
+    judgeUse(fields, evidence, records.judge(box, (own) => nonces.honours(own), coordinatorBoot));
+    const { body } = fields.use;
+    if (body.operation !== "reshard" || fields.record !== planHash || body.request !== plan.body.request || plan.body.keys.some(({ key }) => key !== body.key)) {
+      throw new Refusal("PLAN_REFUSED", "the people approved another plan");
+    }
+    return true;
+  }
+
+  #get(planHash: string): KeptAttempt {
+    const attempt = this.#attempts.get(planHash);
+    if (attempt === undefined) throw new Refusal("ATTEMPT_LOST", `${this.#parts.box} knows no such attempt`);
+    return attempt;
+  }
+
+  /** A certificate or an order may be the first that a box hears of an attempt: it was away. */
+  #getOrBegin(plan: ReshardPlan): KeptAttempt {
+    return this.#attempts.get(statementHash(plan)) ?? { plan, stage: "joined", batch: null, changed: false };
+  }
+
+  #requireHolder(plan: ReshardPlan): void {
+    const { box } = this.#parts;
+    if (!plan.body.holders.some((holder) => holder.box === box)) throw new Refusal("NOT_A_HOLDER", `the plan does not make ${box} a holder`);
+  }
+
+  #step({ stage }: KeptAttempt, event: AttemptEvent): Transition {
+    const step = stepAttempt(stage, event);
+    if (step === null) throw new Refusal("ATTEMPT_OVER", `${this.#parts.box} is at ${stage} in this attempt and does not ${event}`);
+    return step;
+  }
+
+  /** Stage and shards in one batch: whatever is said afterwards is durable. */
+  async #commit(attempt: KeptAttempt, { to, move }: Transition): Promise<void> {
+    if (to === attempt.stage && move === "none" && this.#attempts.get(statementHash(attempt.plan)) !== undefined) return;
+    const { plan } = attempt;
+    const inForce = move === "promote" || move === "promote-and-retire" || move === "retire";
+    const changed = attempt.changed || (inForce && this.#changesHolders(plan));
+    await this.#parts.store.commit([...this.#attempts.put({ ...attempt, stage: to, changed }), ...this.#moves(plan, move)]);
+    this.#parts.log.info("re-shard", { keys: plan.body.keys.length, key: plan.body.keys[0]?.key ?? "", attempt: plan.body.keys[0]?.attempt ?? 0, stage: to });
+  }
+
+  #changesHolders({ body }: ReshardPlan): boolean {
+    return body.keys.some(({ key, previous }) => {
+      const before = this.#shelf.find(key, previous)?.record.holders;
+      if (before === undefined) return true;
+      const { leave, come } = changes(before, body.holders);
+      return leave + come > 0;
+    });
+  }
+
+  /** *current* to *old* first: in one batch the last change of a place counts. */
+  #moves(plan: ReshardPlan, move: Transition["move"]): Change[] {
+    const planHash = statementHash(plan);
+    return plan.body.keys.flatMap(({ key, previous }) => {
+      const before = this.#shelf.find(key, previous);
+      const made = (["next", "current"] as const).map((state) => this.#shelf.get(key, state)).find((one) => one?.record.plan === planHash);
+      const to = (one: Shelved | undefined, state: Shelved["state"]): Change[] => (one === undefined || one.state === state ? [] : this.#shelf.move(one, state));
+      switch (move) {
+        case "none": case "store-next": return [];
+        case "promote": return [...to(before, "old"), ...to(made, "current")];
+        case "retire": return to(before, "retired");
+        case "promote-and-retire": return [...to(before, "retired"), ...to(made, "current")];
+        case "drop-next": return to(made, "retired");
+        case "return-to-old": return [...to(made, "retired"), ...to(before, "current")];
+      }
+    });
+  }
+
+  async #requireNextOpens(plan: ReshardPlan): Promise<void> {
+    for (const { key } of plan.body.keys) {
+      const next = this.#shelf.get(key, "next");
+      if (next === undefined || !await this.#parts.hsm.checkShard(this.#shelf.toOpen(next))) throw new Refusal("DEAL_REFUSED", `the new share of ${key} does not open again at ${this.#parts.box}`);
+    }
+  }
+
+  async #destroyed(plan: ReshardPlan, of: "old" | "next"): Promise<BatchDestroyed | null> {
+    if (!await this.#generations.sweep(this.#isUsed)) {
+      this.#sweepSoon(sweepAgainMs);
+      return null;
+    }
+    const { backing } = await this.#parts.hsm.info();
+    return await this.#sign("batch-destroyed", { plan: statementHash(plan), of, hsm: backing });
+  }
+
+  /** Also with no coordinator there: what may go goes. */
+  #sweepSoon(ms: number): void {
+    this.#parts.clock.after(ms, () => {
+      this.#turns.run(() => this.#generations.sweep(this.#isUsed)).then(
+        (done) => { if (!done) this.#sweepSoon(sweepAgainMs); },
+        (error: unknown) => { this.#parts.log.error("retired shards not destroyed", { error: String(error) }); },
+      );
+    });
+  }
+
+  #sign<T extends string, Body>(type: T, body: Body) {
+    const { hsm, site, box } = this.#parts;
+    return signStatement({ sign: (message) => hsm.sign("identity", message) }, type, site, box, body);
+  }
+}

@@ -1,0 +1,101 @@
+import type { KeyRecord } from "../../protocol/key-record.ts";
+import type { Member, ReshardReason } from "../../protocol/reshard.ts";
+import { leastHolders } from "./plan.ts";
+
+/** A box as the coordinator sees it when it thinks of a re-shard. */
+export interface BoxView {
+  readonly box: string;
+  readonly zone: string;
+  /** Can take part now. */
+  readonly live: boolean;
+  /** Has been there long enough to become a holder. */
+  readonly steady: boolean;
+  /** Lost, in quarantine or no box of the site any more: a holder that is out is cut out. */
+  readonly out: "lost" | "quarantined" | null;
+}
+
+export interface Wish {
+  /** The period is over, or somebody ordered it. */
+  readonly due: "period" | "order" | null;
+  /** Whether a holder may be changed now (protocol.md §7: one a window). */
+  readonly mayChange: boolean;
+  /** Boxes to do without this time: they missed the last deadline. */
+  readonly avoid: ReadonlySet<string>;
+  /** In how many failed deals a box was a dealer: the least suspected deal. */
+  readonly suspicion: ReadonlyMap<string, number>;
+}
+
+export type Proposal =
+  | { readonly kind: "nothing" }
+  /** Something should be done and cannot be without people, or yet. */
+  | { readonly kind: "hold"; readonly why: Hold }
+  | { readonly kind: "plan"; readonly reason: ReshardReason; readonly dealers: readonly Member[]; readonly witnesses: readonly Member[]; readonly holders: readonly Member[] };
+
+export type Hold =
+  | "floor" // fewer holders than threshold and margin allow
+  | "too-few-witnesses" // fewer than t + 1 old holders can take part
+  | "several-out" // more than one holder is out: by itself a coordinator changes one
+  | "window"; // a holder was changed a short time ago
+
+/** What to do about one key now: a pure function, asked again whenever something changes. */
+export function proposeReshard(record: KeyRecord, boxes: readonly BoxView[], wish: Wish): Proposal {
+  const views = new Map(boxes.map((view) => [view.box, view]));
+  const can = (box: string): boolean => views.get(box)?.live === true && views.get(box)?.out === null && !wish.avoid.has(box);
+  const out = record.holders.filter(({ box }) => outOf(views, box) !== null);
+  const absent = record.holders.filter((holder) => !can(holder.box));
+  const spare = spareFor(record, boxes, wish);
+  const change = wantedChange(record, views, out, spare, wish);
+  if (change === null) return { kind: "nothing" };
+  const { reason, leave, come } = change;
+  // A box that only missed a deadline is out of this attempt as well: all new holders must prepare.
+  const leaving = leave ?? absent[0]?.box;
+  const holders = record.holders.filter(({ box }) => box !== leaving).map(({ box, x }) => ({ box, x }));
+  const changing = leaving !== undefined || come !== undefined;
+  if (absent.some(({ box }) => box !== leaving)) return { kind: "hold", why: "several-out" };
+  if (changing && !wish.mayChange) return { kind: "hold", why: "window" };
+  if (come !== undefined) holders.push({ box: come, x: freeX(record) });
+  if (holders.length < Math.max(leastHolders, record.threshold + record.margin)) return { kind: "hold", why: "floor" };
+  const witnesses = record.holders.filter(({ box }) => can(box)).map(({ box, x }) => ({ box, x }));
+  if (witnesses.length < record.threshold + 1) return { kind: "hold", why: "too-few-witnesses" };
+  return { kind: "plan", reason, dealers: dealersOf(witnesses, record.threshold, wish.suspicion), witnesses, holders };
+}
+
+interface Change { readonly reason: ReshardReason; readonly leave?: string; readonly come?: string }
+
+function wantedChange(record: KeyRecord, views: ReadonlyMap<string, BoxView>, out: readonly Member[], spare: string | undefined, { due, mayChange }: Wish): Change | null {
+  const coming = spare === undefined ? {} : { come: spare };
+  const [gone] = out;
+  if (gone !== undefined) return { reason: outOf(views, gone.box) ?? "lost", leave: gone.box, ...coming };
+  if (record.holders.length < record.size && spare !== undefined) return { reason: "spare", come: spare };
+  if (due === null) return null;
+  // Where there are spares a periodic re-shard changes a holder: a thief must start again with every set.
+  const turn = record.holders[record.epoch % record.holders.length];
+  return spare !== undefined && mayChange && turn !== undefined ? { reason: due, leave: turn.box, come: spare } : { reason: due };
+}
+
+function outOf(views: ReadonlyMap<string, BoxView>, box: string): BoxView["out"] {
+  const view = views.get(box);
+  return view === undefined ? "quarantined" : view.out;
+}
+
+/** The steady box whose zone holds the fewest shards of this key; by name where that is equal. */
+function spareFor(record: KeyRecord, boxes: readonly BoxView[], { avoid }: Wish): string | undefined {
+  const zoneOf = new Map(boxes.map(({ box, zone }) => [box, zone]));
+  const load = (zone: string): number => record.holders.filter(({ box }) => zoneOf.get(box) === zone).length;
+  const spares = boxes.filter(({ box, steady, out }) => steady && out === null && !avoid.has(box) && !record.holders.some((holder) => holder.box === box));
+  spares.sort((a, b) => load(a.zone) - load(b.zone) || (a.box < b.box ? -1 : 1));
+  return spares[0]?.box;
+}
+
+/** An x that no holder of this epoch has. */
+function freeX({ holders }: KeyRecord): number {
+  const taken = new Set(holders.map(({ x }) => x));
+  let x = 1;
+  while (taken.has(x)) x += 1;
+  return x;
+}
+
+function dealersOf(witnesses: readonly Member[], threshold: number, suspicion: ReadonlyMap<string, number>): Member[] {
+  const of = ({ box }: Member): number => suspicion.get(box) ?? 0;
+  return [...witnesses].sort((a, b) => of(a) - of(b)).slice(0, threshold);
+}
