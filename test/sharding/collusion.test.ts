@@ -57,10 +57,12 @@ void t.test("with n' >= t' + 1 + liars no honest holder is named", async (t) => 
   }
 });
 
-void t.test("two lying witnesses of five have an honest one named, although m = t+2", async (t) => {
-  const { published } = honest(5, 5);
-  const witnesses = shifted(published.witnesses, [4, 5], [1, 2], 4, systemRandom.bytes(16));
-  t.strictSame(await judge({ ...published, witnesses }), { kind: "witnesses-off-degree", liars: [3] });
+void t.test("two lying witnesses of five have an honest one named, although m = t+2; of six nobody", async (t) => {
+  for (const [m, liars] of [[5, [3]], [6, null]] as const) {
+    const { published } = honest(5, m);
+    const witnesses = shifted(published.witnesses, [4, 5], [1, 2], 4, systemRandom.bytes(16));
+    t.strictSame(await judge({ ...published, witnesses }), { kind: "witnesses-off-degree", liars });
+  }
 });
 
 void t.test("a dealer and a witness in league change a key of threshold 3 unseen with m = t+1; with t honest witnesses they cannot", async (t) => {
