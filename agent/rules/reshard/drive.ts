@@ -1,0 +1,51 @@
+/**
+ * One attempt as the coordinator drives it (protocol.md §7): what is journalled before it is said. From any
+ * phase, after any crash, it goes on by showing the phase's message to whoever has not answered it.
+ *
+ *   planned ──all PREPARED──▶ certified ──D──▶ settled
+ *      └──failed──▶ burning ──BURN certificate──▶ burnt
+ */
+export type Phase =
+  /** PLAN is said; JOIN to PREPARED are under way, in memory. */
+  | "planned"
+  /** P is journalled, so it may have been shown: from here on there is no way but forward. */
+  | "certified"
+  /** D is journalled. */
+  | "settled"
+  /** The order to burn is journalled: P is never shown any more. */
+  | "burning"
+  /** The BURN certificate is journalled. */
+  | "burnt";
+
+export type DriveEvent =
+  | "prepared-by-all"
+  /** A deadline passed, somebody refused, the deals are bad, or a restart lost what was in memory. */
+  | "failed"
+  | "activated-enough"
+  | "burnt-enough";
+
+/** What is shown, again and again, to those who have not answered it. */
+export type Message = "activate" | "settle" | "burn" | "bury" | null;
+
+interface Row {
+  readonly shows: Message;
+  readonly on: Readonly<Partial<Record<DriveEvent, Phase>>>;
+}
+
+/** `certified` has no way to `burning`: P and an order to burn are never both shown. */
+export const driveTable: Readonly<Record<Phase, Row>> = {
+  planned: { shows: null, on: { "prepared-by-all": "certified", "failed": "burning" } },
+  certified: { shows: "activate", on: { "activated-enough": "settled" } },
+  settled: { shows: "settle", on: {} },
+  burning: { shows: "burn", on: { "burnt-enough": "burnt" } },
+  burnt: { shows: "bury", on: {} },
+};
+
+/** Null: not in the table, nothing changes. */
+export function stepDrive(phase: Phase, event: DriveEvent): Phase | null {
+  return driveTable[phase].on[event] ?? null;
+}
+
+export function isDecided(phase: Phase): boolean {
+  return phase === "settled" || phase === "burnt";
+}
