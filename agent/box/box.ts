@@ -6,6 +6,7 @@ import { enrol, unenrol } from "./enrolment.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Holder } from "./holder.ts";
 import type { BoxParts } from "./parts.ts";
+import { Probe } from "./probe.ts";
 import { Prompts } from "./prompts.ts";
 import { Requests } from "./requests.ts";
 import { Shelf } from "./shelf.ts";
@@ -21,7 +22,8 @@ export class Box {
     const prompts = new Prompts(parts, requests);
     const holder = new Holder(parts, shelf, requests);
     const births = new Births(parts, shelf);
-    this.#heartbeat = new Heartbeat(parts, shelf, heartbeatMs);
+    const probe = new Probe(parts, shelf);
+    this.#heartbeat = new Heartbeat(parts, shelf, probe, heartbeatMs);
     parts.exchange.serve(boxRequests, {
       record: ({ chain }) => parts.records.follow(chain),
       prompt: async ({ fields }, call) => ({ evidence: await prompts.prompt(fields, call.boot, call.part) }),
@@ -39,6 +41,7 @@ export class Box {
         return {};
       },
       enrol: ({ person, finger }, call) => enrol(parts, person, finger, call.part),
+      probe: ({ nonce }) => probe.answer(nonce),
       unenrol: async ({ person, finger }) => { await unenrol(parts, person, finger); return {}; },
     });
     // The coordinator's word gives the first fresh nonce: answer it at once, so that a start is not a wait.
