@@ -11,6 +11,7 @@ import { Generations } from "./generations.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Holder } from "./holder.ts";
 import type { BoxParts } from "./parts.ts";
+import { Probe } from "./probe.ts";
 import { Prompts } from "./prompts.ts";
 import { Requests } from "./requests.ts";
 import { Reshards } from "./reshard.ts";
@@ -38,7 +39,8 @@ export class Box {
       ({ record }) => holder.isUsing(keyRecordHash(record)),
     );
     this.#reshards = reshards;
-    this.#heartbeat = new Heartbeat(parts, shelf, heartbeatMs);
+    const probe = new Probe(parts, shelf);
+    this.#heartbeat = new Heartbeat(parts, shelf, probe, heartbeatMs);
     parts.exchange.serve(boxRequests, {
       record: ({ chain }) => parts.records.follow(chain),
       prompt: async ({ fields }, call) => ({ evidence: await prompts.prompt(fields, call.boot, call.part) }),
@@ -66,6 +68,7 @@ export class Box {
         return {};
       },
       enrol: ({ person, finger }, call) => enrol(parts, person, finger, call.part),
+      probe: ({ nonce }) => probe.answer(nonce),
       unenrol: async ({ person, finger }) => { await unenrol(parts, person, finger); return {}; },
     });
     // The coordinator's word gives the first fresh nonce: answer it at once, so that a start is not a wait.

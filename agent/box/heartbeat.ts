@@ -3,6 +3,7 @@ import type { BoxHeartbeat } from "../protocol/heartbeat.ts";
 import { isNamed } from "../runtime/errors.ts";
 import { version } from "../runtime/version.ts";
 import type { BoxParts } from "./parts.ts";
+import type { Probe } from "./probe.ts";
 import type { Shelf } from "./shelf.ts";
 
 /**
@@ -12,16 +13,17 @@ import type { Shelf } from "./shelf.ts";
 export class Heartbeat {
   readonly #parts: BoxParts;
   readonly #shelf: Shelf;
+  readonly #probe: Probe;
   readonly #everyMs: number;
   readonly #startedAt: number;
   #counter = 0;
-  #turn = 0;
   #toldInventory = "";
   #cancel: () => void = () => undefined;
 
-  constructor(parts: BoxParts, shelf: Shelf, everyMs: number) {
+  constructor(parts: BoxParts, shelf: Shelf, probe: Probe, everyMs: number) {
     this.#parts = parts;
     this.#shelf = shelf;
+    this.#probe = probe;
     this.#everyMs = everyMs;
     this.#startedAt = parts.clock.now();
   }
@@ -53,7 +55,7 @@ export class Heartbeat {
     const { nonces, records, clock } = this.#parts;
     const hsm = await this.#hsm();
     const sensor = await this.#sensor();
-    const verified = await this.#verifyNext();
+    const verified = await this.#probe.verifyNext();
     const inventory = this.#shelf.inventory();
     return {
       counter: ++this.#counter,
@@ -83,18 +85,6 @@ export class Heartbeat {
       return { state, emulated };
     } catch {
       return { state: "fault", emulated: false };
-    }
-  }
-
-  /** The next shard in turn, opened in the HSM and compared with the record. */
-  async #verifyNext(): Promise<BoxHeartbeat["verified"]> {
-    const held = this.#shelf.all();
-    const next = held[this.#turn++ % Math.max(1, held.length)];
-    if (next === undefined) return null;
-    try {
-      return { key: next.record.key, ok: await this.#parts.hsm.checkShard(this.#shelf.toOpen(next)) };
-    } catch {
-      return { key: next.record.key, ok: false };
     }
   }
 }

@@ -1,10 +1,9 @@
 import { z } from "zod";
 import type { StoredShard } from "../hsm/client.ts";
-import { digest } from "../protocol/canonical.ts";
-import type { Holding } from "../protocol/heartbeat.ts";
+import { inventoryHash, type Holding } from "../protocol/heartbeat.ts";
 import { atRestAad, keyRecord, keyRecordHash, prepared, sharePrefix, type ShareName } from "../protocol/key-record.ts";
 import { base64url, base64urlUpTo, publicKey } from "../protocol/primitives.ts";
-import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
+import { fromBase64url } from "../runtime/encoding.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
 import { entriesJson, getJson, putJson } from "../store/json.ts";
 import type { Change, Store } from "../store/store.ts";
@@ -68,7 +67,7 @@ export class Shelf {
 
   /** One hash over all that is held: the heartbeat's inventory. */
   inventory(): string {
-    return toBase64url(digest("inventory", this.#site, { box: this.#box, holdings: [...this.holdings()] }));
+    return inventoryHash(this.#site, this.#box, this.holdings());
   }
 
   put(one: Shelved): Change {

@@ -17,15 +17,28 @@ export const coordinatorConfig = z.strictObject({
     z.strictObject({ url: z.string() }),
   ]),
   heartbeatMs: milliseconds(2000, 100, 60_000),
-  /** A box unheard for this long is suspect, and lost after three times that. */
+  /** A box unheard for this long is suspect, and asked for work. */
   suspectMs: milliseconds(6000, 300, 600_000),
+  /** How long a box may take for that work. */
+  probeMs: milliseconds(3000, 100, 60_000),
+  /** A box unheard for this long is lost when it also fails its work; at least twice `suspectMs`. */
+  lostMs: milliseconds(15_000, 600, 3_600_000),
+  /** How long a box that was never heard since our start is waited for before it is suspect. */
+  absentMs: milliseconds(600_000, 1000, 86_400_000),
+  /** A box that was lost is ready again after beating for this long without a gap; doubled with every further loss. */
+  steadyMs: milliseconds(20_000, 0, 3_600_000),
+  /** Losses of a box within this time double its steady time, to at most 16 times. */
+  flapWindowMs: milliseconds(3_600_000, 1000, 604_800_000),
+  /** Longest announced maintenance of a box. */
+  mostPauseMs: milliseconds(86_400_000, 1000, 604_800_000),
   /** After t good answers, how long the other holders' answers are still waited for. */
   graceMs: milliseconds(250, 0, 10_000),
   /** How long people have to put their fingers down; less than the approval window, in which nonces and message ids are kept. */
   operationMs: milliseconds(120_000, 1000, 240_000),
   /** Refused touches that end an operation. */
   mostRefusedFingers: z.int().min(1).max(20).default(3),
-});
+// Boxes cut off together are all suspect before the first may be lost: what tells a loss from our own network.
+}).refine(({ suspectMs, lostMs }) => lostMs >= 2 * suspectMs, { path: ["lostMs"], message: "at least twice suspectMs" });
 export type CoordinatorConfig = z.infer<typeof coordinatorConfig>;
 
 /** The configuration that `args` name, its paths made absolute. */

@@ -34,6 +34,7 @@ export class Coordinator {
     });
     parts.exchange.onEvent((name, data, { from, boot, fresh }) => {
       if (parts.site.kindOf(from) !== "box") return;
+      if (name === "state") this.#fleet.hinted(from, boot, data);
       if (name === "heartbeat" && fresh) this.#fleet.heard(from, boot, data);
       // A birth, or a beat without our nonce: that box has not heard us since our start or its own.
       else if (name === "state" || name === "heartbeat") this.#beat();
@@ -49,10 +50,12 @@ export class Coordinator {
     };
     void this.#publishRecord();
     again();
+    this.#fleet.start();
   }
 
   stop(): void {
     this.#cancel();
+    this.#fleet.stop();
   }
 
   freshOf(box: string): string | undefined {
@@ -96,6 +99,8 @@ export class Coordinator {
       "site-apply": async ({ policy }, call) => { admin(call.from); return { record: await site.apply(policy) }; },
       "site-seal": async (_data, call) => { admin(call.from); return { record: await site.seal() }; },
       "person-enrol": async (data, call) => { admin(call.from); return await enrolPerson(parts, this.#fleet, data, call.part); },
+      "box-pause": async ({ box, forMs }, call) => { admin(call.from); return { state: await this.#fleet.pause(box, forMs) }; },
+      "box-resume": async ({ box }, call) => { admin(call.from); return { state: await this.#fleet.resume(box) }; },
       "person-remove": async ({ person }, call) => { admin(call.from); return { record: await removePerson(parts, this.#fleet, person) }; },
     });
   }
@@ -112,6 +117,7 @@ export class Coordinator {
         return { key, kind, epoch, threshold, holders: boxes, live: boxes.filter((box) => this.#fleet.isLive(box)).length, record: keyRecordHash(certified.record), imported: imported !== null };
       }),
       operations: this.#operations.count,
+      hold: this.#fleet.hold ? "our-network" : null,
     };
   }
 
@@ -121,6 +127,7 @@ export class Coordinator {
     return {
       box, zone, state: this.#fleet.liveness(box), hsm, sensor: beat?.sensor.state ?? "unknown", emulated: beat?.sensor.emulated ?? false,
       holdings: this.#fleet.holdingsOf(box).length, siteRecord: beat?.siteRecord?.version ?? 0,
+      sinceMs: Math.round(this.#fleet.sinceMs(box)),
     };
   }
 }

@@ -1,67 +1,125 @@
-import { z } from "zod";
-import { boxHeartbeat, type BoxHeartbeat, type Holding } from "../protocol/heartbeat.ts";
+import { boxHeartbeat, events, inventoryHash, type BoxHeartbeat, type Holding, type Liveness } from "../protocol/heartbeat.ts";
 import { boxRequests } from "../protocol/messages.ts";
-import { id } from "../protocol/primitives.ts";
-import { isLive, livenessOf, type Liveness } from "../rules/liveness.ts";
-import { entriesJson, putJson } from "../store/json.ts";
 import type { CoordinatorParts } from "./parts.ts";
-
-const quarantine = z.strictObject({ box: id, reason: z.string() });
+import { Quarantines } from "./quarantine.ts";
+import { Watch } from "./watch.ts";
 
 interface Seen {
-  heardAt: number;
   boot: string;
   counter: number;
   beat: BoxHeartbeat;
   holdings: readonly Holding[];
 }
 
-/** A second box failing within this time is more likely our own HSM or network (protocol.md §3): hold. */
-const convictionWindowMs = 10 * 60_000;
+const isAble = ({ hsm, verified }: BoxHeartbeat): boolean => hsm.ok && verified?.ok !== false;
 
-/** What the coordinator knows of its boxes: heard when, with which nonce, holding what, in quarantine or not. */
+/** What the coordinator knows of its boxes: what each said last, what is thought of it, who is out. */
 export class Fleet {
   readonly #parts: CoordinatorParts;
   readonly #seen = new Map<string, Seen>();
-  readonly #quarantined = new Map<string, string>();
-  /** `<quarantined> <box>`: told, or being told, in this life. */
-  readonly #told = new Set<string>();
-  #convictedAt: number | undefined;
-  #onHeard: (box: string, holdings: readonly Holding[]) => void = () => undefined;
+  readonly #quarantines: Quarantines;
+  readonly #watch: Watch;
+  readonly #onHeard: ((box: string, holdings: readonly Holding[]) => void)[] = [];
 
   constructor(parts: CoordinatorParts) {
     this.#parts = parts;
-    for (const [, entry] of entriesJson(parts.store, "quarantine/", quarantine)) this.#quarantined.set(entry.box, entry.reason);
+    this.#quarantines = new Quarantines(parts);
+    this.#watch = new Watch(parts, this.#quarantines, (box, reason) => this.quarantine(box, reason));
+  }
+
+  /** Silence is judged by our clock from here on. */
+  start(): void {
+    this.#watch.start();
+  }
+
+  stop(): void {
+    this.#watch.stop();
   }
 
   onHeard(handler: (box: string, holdings: readonly Holding[]) => void): void {
-    this.#onHeard = handler;
+    this.#onHeard.push(handler);
+  }
+
+  /** Once for each time that a box is lost; never while there is a hold, a maintenance or a quarantine of it. */
+  onLost(handler: (box: string) => void): void {
+    this.#watch.onLost(handler);
+  }
+
+  /** Whenever a box's state or the hold has changed. */
+  onChange(handler: () => void): void {
+    this.#watch.onChange(handler);
   }
 
   /** A heartbeat that is fresh by our nonce; older beats of the same boot are dropped. */
   heard(box: string, boot: string, data: unknown): void {
+    const { log, config } = this.#parts;
     const parsed = boxHeartbeat.safeParse(data);
     if (!parsed.success) {
-      this.#parts.log.warn("heartbeat malformed", { box });
+      log.warn("heartbeat malformed", { box });
       return;
     }
     const beat = parsed.data;
-    const known = this.#seen.get(box);
-    if (known?.boot === boot && beat.counter <= known.counter) return;
-    if (known?.boot !== boot) this.#parts.log.info("box heard", { box });
-    const holdings = beat.holdings ?? (known?.boot === boot ? known.holdings : []);
-    this.#seen.set(box, { heardAt: this.#parts.clock.now(), boot, counter: beat.counter, beat, holdings });
-    if (beat.verified?.ok === false) this.#parts.log.error("shard cannot be opened", { box, key: beat.verified.key });
+    const last = this.#seen.get(box);
+    const known = last?.boot === boot ? last : undefined;
+    if (known !== undefined && beat.counter <= known.counter) return;
+    if (known === undefined) log.info("box heard", { box });
+    if (beat.holdings !== undefined && inventoryHash(config.site, box, beat.holdings) !== beat.inventory) {
+      void this.quarantine(box, "WRONG_INVENTORY");
+      return;
+    }
+    const holdings = beat.holdings ?? known?.holdings ?? [];
+    this.#seen.set(box, { boot, counter: beat.counter, beat, holdings });
+    if (!isAble(beat) && (known === undefined || isAble(known.beat))) this.#alarm(box, beat);
+    this.#watch.step(box, { type: "beat", able: isAble(beat) });
     this.#bringUpToDate(box, beat);
-    this.#onHeard(box, holdings);
+    for (const handler of this.#onHeard) handler(box, holdings);
+  }
+
+  #alarm(box: string, { hsm, verified }: BoxHeartbeat): void {
+    if (hsm.ok) this.#parts.log.error("shard cannot be opened", { box, key: verified?.key });
+    else this.#parts.log.error("HSM not in order", { box, detail: hsm.detail });
+  }
+
+  /** The broker's will, or the box's own farewell; one of an earlier life of the box says nothing. */
+  hinted(box: string, boot: string, data: unknown): void {
+    const said = events.state.safeParse(data);
+    if (said.data !== undefined && said.data.state !== "ready" && this.#seen.get(box)?.boot === boot) this.#watch.step(box, { type: "will" });
+  }
+
+  tick(): void {
+    this.#watch.tick();
+  }
+
+  /** Too few boxes are there at once: nothing irreversible is begun. */
+  get hold(): boolean {
+    return this.#watch.hold;
   }
 
   liveness(box: string): Liveness {
-    return livenessOf(this.#seen.get(box)?.heardAt, this.#parts.clock.now(), this.#quarantined.has(box), { suspectMs: this.#parts.config.suspectMs });
+    return this.#watch.phase(box);
   }
 
+  /** How long the box has been in its state, ms. */
+  sinceMs(box: string): number {
+    return this.#watch.sinceMs(box);
+  }
+
+  /** Ready, suspect or probed: it may still be asked. */
   isLive(box: string): boolean {
-    return isLive(this.liveness(box));
+    return this.#watch.isLive(box);
+  }
+
+  /** Ready: it may become a holder. */
+  isSteady(box: string): boolean {
+    return this.liveness(box) === "ready";
+  }
+
+  isPaused(box: string): boolean {
+    return this.liveness(box) === "maintenance";
+  }
+
+  isQuarantined(box: string): boolean {
+    return this.#quarantines.has(box);
   }
 
   live(): string[] {
@@ -80,65 +138,47 @@ export class Fleet {
     return this.#seen.get(box)?.holdings ?? [];
   }
 
-  isQuarantined(box: string): boolean {
-    return this.#quarantined.has(box);
+  /** An announced maintenance of at most `mostPauseMs`, durable. Rejects with UNKNOWN_BOX, PAUSE_TOO_LONG, QUARANTINED. */
+  pause(box: string, forMs: number): Promise<Liveness> {
+    return this.#watch.pause(box, forMs);
+  }
+
+  /** Ends a maintenance before its time; without one nothing happens. Rejects with UNKNOWN_BOX. */
+  resume(box: string): Promise<Liveness> {
+    return this.#watch.resume(box);
   }
 
   /**
-   * A proven failure: the box is out at once, here and at every other box. A second one within the window
-   * is held and alarmed, never convicted: one sick coordinator must not convict the site.
+   * A proven failure: the box is out at once, here and at every other box. False if that is held, because it may be
+   * our own fault or everybody's (rules/conviction.ts).
    */
   async quarantine(box: string, reason: string): Promise<boolean> {
-    const { clock, log, store } = this.#parts;
-    if (this.#quarantined.has(box)) return true;
-    const now = clock.now();
-    if (this.#convictedAt !== undefined && now - this.#convictedAt < convictionWindowMs) {
-      log.error("second failing box: held, no quarantine", { box, reason });
-      return false;
-    }
-    this.#convictedAt = now;
-    // Out from this instant; should we die before it is durable, the next challenge finds it again.
-    this.#quarantined.set(box, reason);
-    await store.commit([putJson(`quarantine/${box}`, { box, reason })]);
-    log.warn("quarantine", { box, reason });
-    for (const other of this.live()) this.#tellQuarantines(other);
+    if (this.isQuarantined(box)) return true;
+    if (!this.#quarantines.convict(box, reason)) return false;
+    this.#watch.step(box, { type: "quarantine" });
+    await this.#quarantines.keep(box);
+    for (const other of this.live()) this.#quarantines.tell(other);
     return true;
-  }
-
-  /** Tells `box` of every quarantine that it has not taken in our life: who was away hears it with its next beat. */
-  #tellQuarantines(box: string): void {
-    const { exchange, log } = this.#parts;
-    for (const [out, reason] of this.#quarantined) {
-      const told = `${out} ${box}`;
-      if (this.#told.has(told) || this.#quarantined.has(box)) continue;
-      this.#told.add(told);
-      exchange.request(boxRequests, "quarantine", box, { box: out, reason }).catch((error: unknown) => {
-        this.#told.delete(told);
-        log.warn("quarantine not told", { box, error: String(error) });
-      });
-    }
   }
 
   /** A box with an older site record, or one that missed a quarantine, is told now. */
   #bringUpToDate(box: string, beat: BoxHeartbeat): void {
-    const { exchange, site, log } = this.#parts;
-    this.#tellQuarantines(box);
-    const has = beat.siteRecord?.version ?? 0;
-    if (has >= site.ref.version) return;
-    const chain = site.after(has);
-    exchange.request(boxRequests, "record", box, { chain }).catch((error: unknown) => { log.warn("site record not taken", { box, error: String(error) }); });
+    this.#quarantines.tell(box);
+    if ((beat.siteRecord?.version ?? 0) < this.#parts.site.ref.version) void this.#offerRecord(box);
   }
 
   /** Offers the newest record to every live box at once; a box that misses it hears it after its next beat. */
   async announceRecord(): Promise<void> {
-    await Promise.all(this.live().map(async (box) => {
-      const beat = this.beatOf(box);
-      const chain = this.#parts.site.after(beat?.siteRecord?.version ?? 0);
-      try {
-        if (chain.length > 0) await this.#parts.exchange.request(boxRequests, "record", box, { chain });
-      } catch (error) {
-        this.#parts.log.warn("site record not taken", { box, error: String(error) });
-      }
-    }));
+    await Promise.all(this.live().map((box) => this.#offerRecord(box)));
+  }
+
+  async #offerRecord(box: string): Promise<void> {
+    const { exchange, site, log } = this.#parts;
+    const chain = site.after(this.beatOf(box)?.siteRecord?.version ?? 0);
+    try {
+      if (chain.length > 0) await exchange.request(boxRequests, "record", box, { chain });
+    } catch (error) {
+      log.warn("site record not taken", { box, error: String(error) });
+    }
   }
 }

@@ -13,6 +13,7 @@ import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
 import { isNamed, type ShardkeepError } from "../runtime/errors.ts";
 import { operationError } from "./failures.ts";
 import type { Fleet } from "./fleet.ts";
+import { requireSoundHsm } from "./own-hsm.ts";
 import type { CoordinatorParts } from "./parts.ts";
 
 export type UseResult = z.infer<typeof clientRequests.use.response>;
@@ -200,22 +201,13 @@ export class Operation {
       const message = challengeMessage(config.site, nonce, this.digest, record, box);
       const verdict: Verdict = await hsm.verifyMac({ box, message, mac: bytes(mac) }) ? "good" : "wrong";
       // Before any verdict our own HSM passes a known-answer test: a sick coordinator convicts nobody.
-      if (verdict === "wrong") await this.#ownHsmIsSound();
+      if (verdict === "wrong") await requireSoundHsm(this.#parts);
       if (verdict === "good") onPart({ state: "answered", box });
       this.dispatch({ type: "answer", box, verdict });
     } catch (error) {
       this.#parts.log.warn("no answer to the challenge", { box, error: String(error) });
       if (isNamed(error) && error.code === "COORDINATOR_HSM_FAULT") this.#fail(error);
       else this.dispatch({ type: "answer", box, ...silenceOrRefusal(error) });
-    }
-  }
-
-  async #ownHsmIsSound(): Promise<void> {
-    try {
-      await this.#parts.hsm.selfTest();
-    } catch (cause) {
-      this.#parts.log.error("own HSM fails its self-test", { error: String(cause) });
-      throw operationError("COORDINATOR_HSM_FAULT");
     }
   }
 

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { toBase64url } from "../runtime/encoding.ts";
+import { canonical, digest } from "./canonical.ts";
 import { counter, hash, id, label, random128 } from "./primitives.ts";
 import { siteRecord, siteRecordRef } from "./site-record.ts";
 
@@ -8,6 +10,20 @@ export const holding = z.strictObject({
   state: z.enum(["old", "current", "next"]),
 });
 export type Holding = z.infer<typeof holding>;
+
+/** One hash over all that a box holds, base64url of 32 bytes: the heartbeat's inventory. */
+export function inventoryHash(site: string, box: string, holdings: readonly Holding[]): string {
+  return toBase64url(digest("inventory", site, { box, holdings }));
+}
+
+/** What a box's HSM MACs under its challenge secret when it is asked for work; `nonce` is base64url of 16 bytes. */
+export function probeMessage(site: string, nonce: string, box: string): Uint8Array {
+  return canonical("probe", site, { nonce, box });
+}
+
+/** What the coordinator thinks of a box (design §11; the transitions are in agent/rules/liveness.ts). */
+export const liveness = z.enum(["never-seen", "ready", "suspect", "probed", "lost", "returning", "maintenance", "quarantined"]);
+export type Liveness = z.infer<typeof liveness>;
 
 /** A box's signed sign of life (design §11). Claims may grow: unknown fields are let through. */
 export const boxHeartbeat = z.looseObject({

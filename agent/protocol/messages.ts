@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { evidence, enrolled } from "./evidence.ts";
+import { boxHeartbeat, liveness } from "./heartbeat.ts";
 import { boxAnswer } from "./joining.ts";
 import { activated, certifiedRecord, check, deal, join, keyRecord, plan, prepared, sealed } from "./key-record.ts";
 import { base64url, counter, hash, id, label, publicKey, random128, sealedUpTo } from "./primitives.ts";
@@ -101,6 +102,8 @@ export const boxRequests = {
     response: z.strictObject({ enrolled, sensor: z.enum(["device", "emulated"]) }),
   },
   unenrol: { request: z.strictObject({ person: id, finger: label }), response: nothing },
+  /** Work instead of a sign of life (design §11): the HSM's MAC over the nonce, and the next shard in turn opened. */
+  probe: { request: z.strictObject({ nonce: random128 }), response: z.strictObject({ mac: base64url(32), inventory: hash, verified: boxHeartbeat.shape.verified }) },
 } as const satisfies RequestTable;
 
 /** How an operation goes on, as its requester sees it. */
@@ -119,8 +122,10 @@ export type UsePart = z.infer<typeof usePart>;
 export const resultBody = z.strictObject({ digest: hash, result: hash });
 
 export const boxStatus = z.strictObject({
-  box: id, zone: label, state: z.enum(["ready", "suspect", "lost", "quarantined", "never-seen"]),
+  box: id, zone: label, state: liveness,
   hsm: z.string(), sensor: z.string(), emulated: z.boolean(), holdings: z.int(), siteRecord: z.int(),
+  /** How long it has been in this state, ms. */
+  sinceMs: z.int().min(0),
 });
 export const keyStatus = z.strictObject({
   key: label, kind: z.string(), epoch: counter, threshold: z.int(), holders: z.array(id), live: z.int(), record: hash, imported: z.boolean(),
@@ -139,7 +144,11 @@ export const clientRequests = {
   cancel: { request: z.strictObject({ request: random128 }), response: nothing },
   status: {
     request: nothing,
-    response: z.strictObject({ site: id, coordinator: id, siteRecord: siteRecordRef, sealed: z.boolean(), boxes: z.array(boxStatus), keys: z.array(keyStatus), operations: z.int() }),
+    response: z.strictObject({
+      site: id, coordinator: id, siteRecord: siteRecordRef, sealed: z.boolean(), boxes: z.array(boxStatus), keys: z.array(keyStatus), operations: z.int(),
+      /** Too few boxes are there at once: nobody is declared lost, nothing irreversible is begun. */
+      hold: z.literal("our-network").nullable(),
+    }),
   },
   "key-show": { request: z.strictObject({ key: label }), response: certifiedRecord },
   "box-approve": {
@@ -157,6 +166,9 @@ export const clientRequests = {
     part: boxRequests.enrol.part,
     response: z.strictObject({ record: siteRecord, sensor: z.enum(["device", "emulated"]) }),
   },
+  /** Announces that a box may be silent for `forMs` ms; asked again, the time begins anew. */
+  "box-pause": { request: z.strictObject({ box: id, forMs: z.int().min(1000) }), response: z.strictObject({ state: liveness }) },
+  "box-resume": { request: z.strictObject({ box: id }), response: z.strictObject({ state: liveness }) },
   "person-remove": { request: z.strictObject({ person: id }), response: z.strictObject({ record: siteRecord }) },
 } as const satisfies RequestTable;
 

@@ -1,6 +1,5 @@
 import t from "tap";
 import { admit, type LimitState } from "../../agent/rules/limit.ts";
-import { isLive, livenessOf } from "../../agent/rules/liveness.ts";
 
 void t.test("a limit", async (t) => {
   let state: LimitState | undefined;
@@ -13,14 +12,4 @@ void t.test("a limit", async (t) => {
   t.equal(admit("3/minute", state, 57_000), null, "until the window has passed");
   t.strictSame(admit("3/minute", state, 58_000), { windowMs: 0, count: 1 });
   t.equal(admit("3/minute", { windowMs: 30_000, count: 3 }, 0), null, "a restart opens no window: time off counts as none");
-});
-
-void t.test("liveness is the coordinator's own clock", async (t) => {
-  const times = { suspectMs: 6000 };
-  t.equal(livenessOf(undefined, 0, false, times), "never-seen");
-  t.equal(livenessOf(1000, 6999, false, times), "ready");
-  t.equal(livenessOf(1000, 7000, false, times), "suspect");
-  t.equal(livenessOf(1000, 19_000, false, times), "lost");
-  t.equal(livenessOf(1000, 1000, true, times), "quarantined");
-  t.strictSame(["ready", "suspect", "lost", "never-seen", "quarantined"].map((one) => isLive(one as "ready")), [true, true, false, false, false]);
 });
