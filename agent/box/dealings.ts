@@ -75,7 +75,8 @@ export class Dealings {
       dealing.dealt = { joins: named, deal, pieces };
     }
     if (dealing.dealt.joins !== named) throw new Refusal("DEAL_REFUSED", "a second set of JOINs for one deal");
-    return dealing.dealt;
+    const { deal, pieces } = dealing.dealt;
+    return { deal, pieces };
   }
 
   /** Deals and own pieces → SEALED(T): one transcript an attempt, and only if every own piece opens. */

@@ -35,6 +35,12 @@ export const coordinatorConfig = z.strictObject({
   graceMs: milliseconds(250, 0, 10_000),
   /** How long people have to put their fingers down; less than the approval window, in which nonces and message ids are kept. */
   operationMs: milliseconds(120_000, 1000, 240_000),
+  /** Every key is re-sharded at least this often, shortened by up to a tenth by chance. */
+  reshardPeriodMs: milliseconds(86_400_000, 1000, 31_536_000_000),
+  /** By itself a coordinator changes one holder of a key within so long; boxes judge it by their own clock. */
+  reshardWindowMs: milliseconds(600_000, 0, 86_400_000),
+  /** How long a box may take for one step of a re-shard. */
+  reshardStepMs: milliseconds(10_000, 500, 120_000),
   /** Refused touches that end an operation. */
   mostRefusedFingers: z.int().min(1).max(20).default(3),
 // Boxes cut off together are all suspect before the first may be lost: what tells a loss from our own network.

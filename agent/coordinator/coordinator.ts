@@ -1,13 +1,14 @@
-import { clientRequests, type boxStatus, type keyStatus } from "../protocol/messages.ts";
-import { keyRecordHash } from "../protocol/key-record.ts";
+import { clientRequests, type boxStatus } from "../protocol/messages.ts";
 import { topic } from "../protocol/topics.ts";
-import { ShardkeepError } from "../runtime/errors.ts";
 import type { z } from "zod";
 import { approveBox, approveClient, enrolPerson, removePerson, requireAdmin } from "./admin.ts";
 import { Fleet } from "./fleet.ts";
 import { KeyShelf } from "./key-shelf.ts";
+import { keyStatuses, showKey } from "./key-status.ts";
 import { Operations } from "./operations.ts";
 import type { CoordinatorParts } from "./parts.ts";
+import { Journal } from "./reshard/journal.ts";
+import { Resharder } from "./reshard/resharder.ts";
 
 /** Births of boxes are answered with a heartbeat at once, but not more often than this. */
 const leastBeatMs = 100;
@@ -18,6 +19,8 @@ export class Coordinator {
   readonly #fleet: Fleet;
   readonly #keys: KeyShelf;
   readonly #operations: Operations;
+  readonly #journal: Journal;
+  readonly #resharder: Resharder;
   #counter = 0;
   #beatAt = -Infinity;
   #cancel: () => void = () => undefined;
@@ -26,7 +29,9 @@ export class Coordinator {
     this.#parts = parts;
     this.#fleet = new Fleet(parts);
     this.#keys = new KeyShelf(parts);
-    this.#operations = new Operations(parts, this.#fleet, this.#keys);
+    this.#journal = new Journal(parts.store);
+    this.#resharder = new Resharder(parts, this.#fleet, this.#keys, this.#journal);
+    this.#operations = new Operations(parts, this.#fleet, this.#keys, this.#resharder);
     this.#fleet.onHeard((box, holdings) => { this.#keys.drive(box, holdings); });
     parts.site.onChange(() => {
       void this.#fleet.announceRecord();
@@ -51,11 +56,13 @@ export class Coordinator {
     void this.#publishRecord();
     again();
     this.#fleet.start();
+    this.#resharder.start();
   }
 
   stop(): void {
     this.#cancel();
     this.#fleet.stop();
+    this.#resharder.stop();
   }
 
   freshOf(box: string): string | undefined {
@@ -89,11 +96,8 @@ export class Coordinator {
       payload: async ({ request, payload }, call) => { await this.#operations.payload(request, call.from, payload); return {}; },
       cancel: ({ request }, call) => { this.#operations.cancel(request, call.from); return Promise.resolve({}); },
       status: () => Promise.resolve(this.#status()),
-      "key-show": ({ key }) => {
-        const certified = this.#keys.get(key);
-        if (certified === undefined) return Promise.reject(new ShardkeepError("UNKNOWN_KEY", `there is no key ${key}`, { remedy: "shardkeep key list" }));
-        return Promise.resolve(certified);
-      },
+      "key-show": ({ key }) => showKey(this.#keys, this.#journal, key),
+      "key-reshard": async ({ key }, call) => { admin(call.from); return { record: await this.#resharder.order(key) }; },
       "box-approve": async ({ request }, call) => { admin(call.from); return { answer: await approveBox(parts, request) }; },
       "client-approve": async (data, call) => { admin(call.from); return await approveClient(parts, data); },
       "site-apply": async ({ policy }, call) => { admin(call.from); return { record: await site.apply(policy) }; },
@@ -111,11 +115,7 @@ export class Coordinator {
     return {
       site: config.site, coordinator: config.coordinator, siteRecord: site.ref, sealed: body.sealed,
       boxes: body.boxes.map(({ id, zone }) => this.#boxStatus(id, zone)),
-      keys: this.#keys.all().map((certified): z.infer<typeof keyStatus> => {
-        const { key, kind, epoch, threshold, holders, imported } = certified.record;
-        const boxes = holders.map(({ box }) => box);
-        return { key, kind, epoch, threshold, holders: boxes, live: boxes.filter((box) => this.#fleet.isLive(box)).length, record: keyRecordHash(certified.record), imported: imported !== null };
-      }),
+      keys: keyStatuses(this.#keys, this.#journal, this.#resharder, (box) => this.#fleet.isLive(box)),
       operations: this.#operations.count,
       hold: this.#fleet.hold ? "our-network" : null,
     };

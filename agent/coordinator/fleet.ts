@@ -5,6 +5,7 @@ import { Quarantines } from "./quarantine.ts";
 import { Watch } from "./watch.ts";
 
 interface Seen {
+  heardAt: number;
   boot: string;
   counter: number;
   beat: BoxHeartbeat;
@@ -52,7 +53,7 @@ export class Fleet {
 
   /** A heartbeat that is fresh by our nonce; older beats of the same boot are dropped. */
   heard(box: string, boot: string, data: unknown): void {
-    const { log, config } = this.#parts;
+    const { log, config, clock } = this.#parts;
     const parsed = boxHeartbeat.safeParse(data);
     if (!parsed.success) {
       log.warn("heartbeat malformed", { box });
@@ -68,7 +69,7 @@ export class Fleet {
       return;
     }
     const holdings = beat.holdings ?? known?.holdings ?? [];
-    this.#seen.set(box, { boot, counter: beat.counter, beat, holdings });
+    this.#seen.set(box, { heardAt: clock.now(), boot, counter: beat.counter, beat, holdings });
     if (!isAble(beat) && (known === undefined || isAble(known.beat))) this.#alarm(box, beat);
     this.#watch.step(box, { type: "beat", able: isAble(beat) });
     this.#bringUpToDate(box, beat);
@@ -107,6 +108,12 @@ export class Fleet {
   /** Ready, suspect or probed: it may still be asked. */
   isLive(box: string): boolean {
     return this.#watch.isLive(box);
+  }
+
+  /** Heard lately, whatever is thought of it: a certificate is shown also to one that is out. */
+  isReachable(box: string): boolean {
+    const seen = this.#seen.get(box);
+    return seen !== undefined && this.#parts.clock.now() - seen.heardAt < this.#parts.config.lostMs;
   }
 
   /** Ready: it may become a holder. */

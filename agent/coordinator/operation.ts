@@ -249,9 +249,20 @@ export class Operation {
     }
   }
 
+  /** Who was challenged and is not asked for its shard need not keep the epoch for this request (protocol.md §7). */
+  #releaseOthers(): void {
+    for (const [box, verdict] of this.#state.answers) {
+      if (verdict !== "good" || this.#state.asked.includes(box)) continue;
+      this.#parts.exchange.request(boxRequests, "operation-over", box, { digest: this.digest }).catch((error: unknown) => {
+        this.#parts.log.warn("operation's end not told", { box, error: String(error) });
+      });
+    }
+  }
+
   #finish(error: string | null): void {
     for (const cancel of this.#cancels) cancel();
     this.#takePromptsBack();
+    this.#releaseOthers();
     void this.#plan.enclave.end();
     const { use } = this.#plan.fields;
     this.#parts.log.info("operation ended", { client: use.by, key: use.body.key, operation: use.body.operation, resource: use.body.resource, error: error ?? "none" });

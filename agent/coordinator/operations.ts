@@ -13,6 +13,7 @@ import type { Fleet } from "./fleet.ts";
 import type { KeyShelf } from "./key-shelf.ts";
 import { Operation, type UseResult } from "./operation.ts";
 import type { CoordinatorParts } from "./parts.ts";
+import type { Resharder } from "./reshard/resharder.ts";
 
 /** Operations at once: each has an enclave process. */
 const mostOperations = 32;
@@ -26,11 +27,13 @@ export class Operations {
   readonly #parts: CoordinatorParts;
   readonly #fleet: Fleet;
   readonly #keys: KeyShelf;
+  readonly #resharder: Resharder;
   readonly #running = new Map<string, Operation>();
   readonly #requests = new Set<string>();
   #starting = 0;
 
-  constructor(parts: CoordinatorParts, fleet: Fleet, keys: KeyShelf) {
+  constructor(parts: CoordinatorParts, fleet: Fleet, keys: KeyShelf, resharder: Resharder) {
+    this.#resharder = resharder;
     this.#parts = parts;
     this.#fleet = fleet;
     this.#keys = keys;
@@ -78,6 +81,7 @@ export class Operations {
     if (known === undefined || use.by !== client || !verifyStatement(use, site.current.site, known.key)) throw new Refusal("REQUEST_FORGED", `the request is not signed by ${client}`);
     if (!record.sealed) throw new Refusal("NOT_SEALED", "the site record is not sealed: no key is made or used", { remedy: "shardkeep site seal" });
     const { key, operation, resource, create } = use.body;
+    if (operation === "reshard") throw operationError("NOT_PERMITTED", "this version changes threshold, size or several holders of a key by a new key only");
     const rule = ruleFor(record, key, operation, resource);
     if (rule === undefined) throw operationError("NOT_PERMITTED", `no rule lets anybody ${operation} ${resource} with key ${key}`);
     if ((operation === "create") !== (create !== undefined)) throw new Refusal("REQUEST_FORGED", "key parameters and operation do not fit");
@@ -85,13 +89,13 @@ export class Operations {
 
     const shared = { rule, requester: known.person, onPart };
     if (create === undefined) {
-      const certified = this.#keys.get(key);
-      if (certified === undefined) throw operationError("NOT_PERMITTED", `there is no key ${key}`);
-      const live = certified.record.holders.filter(({ box }) => this.#fleet.isLive(box)).length;
-      if (live < certified.record.threshold) throw operationError("NOT_ENOUGH_HOLDERS", `${live} of ${certified.record.holders.length} holders of ${key} are there, ${certified.record.threshold} are needed`);
+      const served = this.#resharder.serving(key);
+      if (served === undefined) throw operationError("NOT_PERMITTED", `there is no key ${key}`);
+      const live = served.holders.filter(({ box }) => this.#fleet.isLive(box)).length;
+      if (live < served.threshold) throw operationError("NOT_ENOUGH_HOLDERS", `${live} of ${served.holders.length} holders of ${key} are there, ${served.threshold} are needed`);
       const enclave = await enclaves.take();
-      const fields = this.#fields(use, { epoch: certified.record.epoch, attempt: certified.record.attempt, record: keyRecordHash(certified.record), enclave: enclave.keys });
-      return new Operation(this.#parts, this.#fleet, { ...shared, fields, enclave, record: certified.record });
+      const fields = this.#fields(use, { epoch: served.epoch, attempt: served.attempt, record: keyRecordHash(served), enclave: enclave.keys });
+      return new Operation(this.#parts, this.#fleet, { ...shared, fields, enclave, record: served });
     }
     const absent = create.holders.filter((box) => !this.#fleet.isLive(box));
     if (absent.length > 0) throw operationError("NOT_ENOUGH_HOLDERS", `a key is born only with all its holders there; missing: ${absent.join(", ")}`);

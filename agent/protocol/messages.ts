@@ -6,7 +6,7 @@ import { activated, certifiedRecord, check, deal, join, keyRecord, plan, prepare
 import { base64url, counter, hash, id, label, publicKey, random128, sealedUpTo } from "./primitives.ts";
 import { enclaveKeys, requestFields, use } from "./request.ts";
 import {
-  batchActivated, batchBurn, batchDestroyed, batchPrepared, burial, mostBatchKeys, reshardCheck, reshardDeal, reshardPlan, settlement,
+  batchActivated, batchBurn, batchDestroyed, batchPrepared, burial, mostBatchKeys, reshardCheck, reshardDeal, reshardedRecord, reshardPlan, settlement,
 } from "./reshard.ts";
 import { rule, sitePolicy, siteRecord, siteRecordRef } from "./site-record.ts";
 
@@ -127,8 +127,17 @@ export const boxStatus = z.strictObject({
   /** How long it has been in this state, ms. */
   sinceMs: z.int().min(0),
 });
+/** What is left of a past epoch, or of an attempt at the next one that was burnt. */
+export const exposure = z.strictObject({ epoch: counter, attempt: counter, threshold: z.int(), open: z.array(id), software: z.int(), hardware: z.int() });
 export const keyStatus = z.strictObject({
   key: label, kind: z.string(), epoch: counter, threshold: z.int(), holders: z.array(id), live: z.int(), record: hash, imported: z.boolean(),
+  /** How many holders it shall have. */
+  size: z.int(),
+  /** The phase of a re-shard that is not decided. */
+  reshard: z.enum(["planned", "certified", "burning"]).nullable(),
+  /** Why it is not re-sharded although it should be. */
+  held: z.string().max(64).nullable(),
+  exposures: z.array(exposure),
 });
 
 /** Client → coordinator. */
@@ -150,7 +159,9 @@ export const clientRequests = {
       hold: z.literal("our-network").nullable(),
     }),
   },
-  "key-show": { request: z.strictObject({ key: label }), response: certifiedRecord },
+  "key-show": { request: z.strictObject({ key: label }), response: z.union([certifiedRecord, reshardedRecord]) },
+  /** A refresh now, by an administrator's order; the holders stay as they are or one is changed for a spare. */
+  "key-reshard": { request: z.strictObject({ key: label }), response: z.strictObject({ record: keyRecord }) },
   "box-approve": {
     request: z.strictObject({ request: z.json() }),
     response: z.strictObject({ answer: boxAnswer }),

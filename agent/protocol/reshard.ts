@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
 import { canonical, digest } from "./canonical.ts";
-import { mostImported } from "./key-record.ts";
+import { keyRecord, mostImported } from "./key-record.ts";
 import { base64url, base64urlUpTo, counter, hash, id, label, random128, shareX, type Sealed } from "./primitives.ts";
 import { statement } from "./statement.ts";
 
@@ -100,6 +100,9 @@ export type Settlement = z.infer<typeof settlement>;
 /** The BURN certificate: the attempt can never come into force. */
 export const burial = z.strictObject({ plan: reshardPlan, burns: z.array(batchBurn).min(2).max(255) });
 export type Burial = z.infer<typeof burial>;
+
+/** A record that a re-shard made, with its certificate P. */
+export const reshardedRecord = z.strictObject({ record: keyRecord, plan: reshardPlan, records: z.array(hash).min(1).max(mostBatchKeys), prepared: z.array(batchPrepared).min(2).max(255) });
 
 /** One hash over the new records' hashes, in the plan's order. */
 export function batchHash(site: string, planHash: string, records: readonly string[]): string {

@@ -1,0 +1,120 @@
+import { z } from "zod";
+import { keyRecord, type KeyRecord } from "../../protocol/key-record.ts";
+import { hash, id } from "../../protocol/primitives.ts";
+import { batchActivated, batchBurn, batchDestroyed, batchPrepared, participantsOf, reshardPlan, type BatchDestroyed } from "../../protocol/reshard.ts";
+import { statementHash } from "../../protocol/statement.ts";
+import { isDecided, type Phase } from "../../rules/reshard/drive.ts";
+import { entriesJson, putJson } from "../../store/json.ts";
+import type { Change, Store } from "../../store/store.ts";
+
+const phases = ["planned", "certified", "settled", "burning", "burnt"] as const satisfies readonly Phase[];
+
+const entry = z.strictObject({
+  plan: reshardPlan,
+  phase: z.enum(phases),
+  /** The holders of the epoch before: theirs are the shards that D lets be destroyed. */
+  old: z.array(id),
+  batch: hash.nullable(),
+  /** Hashes of the new records, in the plan's order; none before P. */
+  records: z.array(hash),
+  prepared: z.array(batchPrepared),
+  activated: z.array(batchActivated),
+  burns: z.array(batchBurn),
+});
+export type Entry = z.infer<typeof entry>;
+const made = z.array(keyRecord);
+
+/** Decided attempts of which nothing is left anywhere are kept for the display of past epochs, but not for ever. */
+const mostFinished = 32;
+
+/**
+ * The coordinator's memory of attempts: durable before anything is said by it. Certificate D stays until every
+ * box that held the old epoch has destroyed it, for a box may come back after a year.
+ */
+export class Journal {
+  readonly #store: Store;
+  readonly #entries = new Map<string, Entry>();
+  readonly #records = new Map<string, KeyRecord[]>();
+  readonly #destroyed = new Map<string, Map<string, BatchDestroyed>>();
+
+  constructor(store: Store) {
+    this.#store = store;
+    for (const [, one] of entriesJson(store, "reshard/", entry)) this.#entries.set(statementHash(one.plan), one);
+    for (const [name, records] of entriesJson(store, "reshard-records/", made)) this.#records.set(name.slice("reshard-records/".length), records);
+    for (const [, one] of entriesJson(store, "reshard-destroyed/", batchDestroyed)) this.#of(one.body.plan).set(one.by, one);
+  }
+
+  all(): Entry[] {
+    return [...this.#entries.values()];
+  }
+
+  get(planHash: string): Entry | undefined {
+    return this.#entries.get(planHash);
+  }
+
+  /** The new records of an attempt that is certified and not yet settled. */
+  recordsOf(planHash: string): readonly KeyRecord[] {
+    return this.#records.get(planHash) ?? [];
+  }
+
+  destroyedOf(planHash: string): ReadonlyMap<string, BatchDestroyed> {
+    return this.#of(planHash);
+  }
+
+  /** Everybody who may hold something of this attempt or of the epoch before it. */
+  concerned({ plan, old }: Entry): string[] {
+    return [...new Set([...old, ...participantsOf(plan)])].sort();
+  }
+
+  /** Keys with an attempt that is not decided: no other begins for them. */
+  busyKeys(): Set<string> {
+    return new Set(this.all().filter(({ phase }) => !isDecided(phase)).flatMap(({ plan }) => plan.body.keys.map(({ key }) => key)));
+  }
+
+  async put(one: Entry, also: readonly Change[] = [], records?: readonly KeyRecord[]): Promise<void> {
+    const planHash = statementHash(one.plan);
+    const changes: Change[] = [putJson(`reshard/${planHash}`, one), ...also];
+    if (records !== undefined) changes.push(putJson(`reshard-records/${planHash}`, records));
+    if (isDecided(one.phase)) changes.push({ del: `reshard-records/${planHash}` });
+    await this.#store.commit(changes);
+    this.#entries.set(planHash, one);
+    if (records !== undefined) this.#records.set(planHash, [...records]);
+    if (isDecided(one.phase)) this.#records.delete(planHash);
+  }
+
+  async destroyed(statement: BatchDestroyed): Promise<void> {
+    const { plan } = statement.body;
+    if (this.#of(plan).has(statement.by)) return;
+    await this.#store.commit([putJson(`reshard-destroyed/${plan}/${statement.by}`, statement)]);
+    this.#of(plan).set(statement.by, statement);
+  }
+
+  /** Whether nobody is left who would have to be shown this attempt's certificate. */
+  isFinished(one: Entry): boolean {
+    const destroyed = this.#of(statementHash(one.plan));
+    return isDecided(one.phase) && this.concerned(one).every((box) => destroyed.has(box));
+  }
+
+  /** `inForce`: plans whose records are the keys' newest; their certificates are shown to whoever asks. */
+  async prune(inForce: ReadonlySet<string>): Promise<void> {
+    const finished = this.all().filter((one) => this.isFinished(one) && !inForce.has(statementHash(one.plan)));
+    const dropped = finished.slice(0, Math.max(0, finished.length - mostFinished)).map(({ plan }) => statementHash(plan));
+    if (dropped.length === 0) return;
+    await this.#store.commit(dropped.flatMap((planHash) => [
+      { del: `reshard/${planHash}` }, ...[...this.#of(planHash).keys()].map((box) => ({ del: `reshard-destroyed/${planHash}/${box}` })),
+    ]));
+    for (const planHash of dropped) {
+      this.#entries.delete(planHash);
+      this.#destroyed.delete(planHash);
+    }
+  }
+
+  #of(planHash: string): Map<string, BatchDestroyed> {
+    let destroyed = this.#destroyed.get(planHash);
+    if (destroyed === undefined) {
+      destroyed = new Map();
+      this.#destroyed.set(planHash, destroyed);
+    }
+    return destroyed;
+  }
+}

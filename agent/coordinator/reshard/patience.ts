@@ -1,0 +1,97 @@
+import type { KeyRecord } from "../../protocol/key-record.ts";
+import type { ReshardPlan } from "../../protocol/reshard.ts";
+import type { Wish } from "../../rules/reshard/propose.ts";
+import type { CoordinatorParts } from "../parts.ts";
+import type { Outcome } from "./attempt.ts";
+
+const firstWaitMs = 1000;
+const mostWaitMs = 60_000;
+
+interface Of {
+  /** When the period is over. */
+  dueAt: number;
+  ordered: boolean;
+  changedAt: number;
+  failures: number;
+  tryAt: number;
+  /** Halves of a batch that somebody refused: keys of different parts go apart. */
+  part: string;
+}
+
+/** When to try what again, and with whom not: the coordinator's memory of what went wrong, forgotten in a restart. */
+export class Patience {
+  readonly #parts: CoordinatorParts;
+  readonly #keys = new Map<string, Of>();
+  readonly #avoidUntil = new Map<string, number>();
+  readonly #suspicion = new Map<string, number>();
+
+  constructor(parts: CoordinatorParts) {
+    this.#parts = parts;
+  }
+
+  /** Before our start a holder may have been changed a moment ago: the window counts from now. */
+  assumeChanged(key: string): void {
+    this.#of(key).changedAt = this.#parts.clock.now();
+  }
+
+  /** Ordered: due at once. */
+  order(key: string): void {
+    this.#of(key).ordered = true;
+    this.#of(key).tryAt = -Infinity;
+  }
+
+  mayTry(key: string): boolean {
+    return this.#parts.clock.now() >= this.#of(key).tryAt;
+  }
+
+  part(key: string): string {
+    return this.#of(key).part;
+  }
+
+  wish({ key }: KeyRecord): Wish {
+    const now = this.#parts.clock.now();
+    const { dueAt, ordered, changedAt } = this.#of(key);
+    return {
+      due: ordered ? "order" : now >= dueAt ? "period" : null,
+      mayChange: now - changedAt >= this.#parts.config.reshardWindowMs,
+      avoid: new Set([...this.#avoidUntil].filter(([, until]) => now < until).map(([box]) => box)),
+      suspicion: this.#suspicion,
+    };
+  }
+
+  /** Whoever missed the deadline is left out of the next attempt; whoever dealt in a bad deal deals last. */
+  failed({ body }: ReshardPlan, outcome: Exclude<Outcome, { kind: "prepared" }>): void {
+    const now = this.#parts.clock.now();
+    if (outcome.kind === "silent") for (const box of outcome.boxes) this.#avoidUntil.set(box, now + this.#parts.config.lostMs);
+    if (outcome.kind === "bad-deal") for (const { box } of body.dealers) this.#suspicion.set(box, (this.#suspicion.get(box) ?? 0) + 1);
+    body.keys.forEach(({ key }, i) => {
+      const of = this.#of(key);
+      of.failures += 1;
+      of.tryAt = now + Math.min(mostWaitMs, firstWaitMs * 2 ** (of.failures - 1));
+      // One key that a box refuses must not hold up the batch: it is halved until that key is alone.
+      if (outcome.kind === "refused" && body.keys.length > 1) of.part = `${of.part}${i < body.keys.length / 2 ? "0" : "1"}`;
+    });
+  }
+
+  settled(key: string, changed: boolean): void {
+    const of = this.#of(key);
+    const now = this.#parts.clock.now();
+    Object.assign(of, { dueAt: now + this.#period(), ordered: false, failures: 0, tryAt: -Infinity, part: "" });
+    if (changed) of.changedAt = now;
+  }
+
+  #of(key: string): Of {
+    let of = this.#keys.get(key);
+    if (of === undefined) {
+      of = { dueAt: this.#parts.clock.now() + this.#period(), ordered: false, changedAt: -Infinity, failures: 0, tryAt: -Infinity, part: "" };
+      this.#keys.set(key, of);
+    }
+    return of;
+  }
+
+  /** Jittered, so that the keys of a site do not come due together for ever. */
+  #period(): number {
+    const jitter = (this.#parts.random.bytes(1)[0] ?? 0) / 2560;
+    return this.#parts.config.reshardPeriodMs * (1 - jitter);
+  }
+}

@@ -1,0 +1,238 @@
+import { keyRecordHash, type KeyRecord } from "../../protocol/key-record.ts";
+import { mostBatchKeys, type ReshardPlan, type ReshardReason } from "../../protocol/reshard.ts";
+import { signStatement, statementHash } from "../../protocol/statement.ts";
+import { changes } from "../../rules/reshard/plan.ts";
+import { stepDrive } from "../../rules/reshard/drive.ts";
+import { proposeReshard, type BoxView, type Hold, type Proposal } from "../../rules/reshard/propose.ts";
+import { ShardkeepError } from "../../runtime/errors.ts";
+import type { Fleet } from "../fleet.ts";
+import type { KeyShelf } from "../key-shelf.ts";
+import type { CoordinatorParts } from "../parts.ts";
+import { AttemptRun, type Outcome } from "./attempt.ts";
+import { Driver } from "./driver.ts";
+import type { Entry, Journal } from "./journal.ts";
+import { Patience } from "./patience.ts";
+
+export class ReshardError extends ShardkeepError<"UNKNOWN_KEY" | "RESHARD_HELD" | "RESHARD_FAILED"> {}
+
+type Planned = Extract<Proposal, { kind: "plan" }>;
+interface Batch { readonly proposal: Planned; readonly records: KeyRecord[] }
+interface Order { readonly resolve: (record: KeyRecord) => void; readonly reject: (error: unknown) => void }
+
+/** Records and digests of a batch fit one message: so many shares in all. */
+const mostShares = 3600;
+const considerMs = 1000;
+
+/** Decides what is to be re-sharded, one batch at a time, and has every attempt carried to its end. */
+export class Resharder {
+  readonly #parts: CoordinatorParts;
+  readonly #fleet: Fleet;
+  readonly #keys: KeyShelf;
+  readonly #journal: Journal;
+  readonly #driver: Driver;
+  readonly #patience: Patience;
+  readonly #holds = new Map<string, Hold>();
+  readonly #orders = new Map<string, Order[]>();
+  #running = false;
+  #cancel: () => void = () => undefined;
+
+  constructor(parts: CoordinatorParts, fleet: Fleet, keys: KeyShelf, journal: Journal) {
+    this.#parts = parts;
+    this.#fleet = fleet;
+    this.#keys = keys;
+    this.#journal = journal;
+    this.#patience = new Patience(parts);
+    this.#driver = new Driver(parts, fleet, keys, journal);
+    for (const { record } of keys.all()) if (record.epoch > 1) this.#patience.assumeChanged(record.key);
+    this.#driver.onDecided((entry) => { this.#decided(entry); });
+    fleet.onHeard((box) => { this.#driver.drive(box); });
+    fleet.onChange(() => { this.consider(); });
+  }
+
+  start(): void {
+    void this.#giveUpUnfinished().catch((error: unknown) => { this.#parts.log.error("re-shard not given up", { error: String(error) }); });
+    this.#again();
+  }
+
+  stop(): void {
+    this.#cancel();
+  }
+
+  /** Why a key is not re-sharded although it should be. */
+  holdOf(key: string): Hold | "our-network" | null {
+    const hold = this.#holds.get(key) ?? null;
+    return hold !== null && this.#fleet.hold ? "our-network" : hold;
+  }
+
+  /**
+   * The record to serve new requests by: the newest that at least *t* live boxes serve (protocol.md §7). Before D
+   * that is the old one, unless too few of its holders are left.
+   */
+  serving(key: string): KeyRecord | undefined {
+    const record = this.#keys.get(key)?.record;
+    if (record === undefined || this.#live(record) >= record.threshold) return record;
+    for (const { plan, phase } of this.#journal.all()) {
+      if (phase !== "certified") continue;
+      const planHash = statementHash(plan);
+      const next = this.#journal.recordsOf(planHash).find((one) => one.key === key);
+      if (next !== undefined && this.#driver.activatedLive(planHash) >= next.threshold) return next;
+    }
+    return record;
+  }
+
+  /** Somebody's order: resolves with the new record once it is in force. Rejects with UNKNOWN_KEY, RESHARD_HELD. */
+  order(key: string): Promise<KeyRecord> {
+    const record = this.#keys.get(key)?.record;
+    if (record === undefined) return Promise.reject(new ReshardError("UNKNOWN_KEY", `there is no key ${key}`, { remedy: "shardkeep key list" }));
+    return new Promise((resolve, reject) => {
+      this.#orders.set(key, [...(this.#orders.get(key) ?? []), { resolve, reject }]);
+      this.#patience.order(key);
+      this.consider();
+      const hold = this.holdOf(key);
+      if (hold !== null) this.#refuse(key, hold);
+    });
+  }
+
+  /** Looks what is to be done and begins one batch. Nothing is begun while it may be our own network (design §11). */
+  consider(): void {
+    if (this.#running) return;
+    const [batch] = this.#batches();
+    if (batch === undefined || this.#fleet.hold) return;
+    this.#running = true;
+    this.#attempt(batch).catch((error: unknown) => { this.#parts.log.error("re-shard failed", { error: String(error) }); })
+      .finally(() => {
+        this.#running = false;
+        this.consider();
+      });
+  }
+
+  #again(): void {
+    this.#cancel = this.#parts.clock.after(considerMs, () => { this.#again(); this.#driver.drive(); this.consider(); });
+  }
+
+  /** Keys for which the same is to be done, in batches that fit a message. */
+  #batches(): Batch[] {
+    const busy = this.#journal.busyKeys();
+    const boxes = this.#views();
+    const batches = new Map<string, Batch>();
+    for (const { record } of this.#keys.all()) {
+      const { key } = record;
+      if (busy.has(key) || !this.#patience.mayTry(key)) continue;
+      const proposal = proposeReshard(record, boxes, this.#patience.wish(record));
+      this.#note(key, proposal);
+      if (proposal.kind !== "plan") continue;
+      const { threshold, size, margin } = record;
+      const name = JSON.stringify([proposal, threshold, size, margin, this.#patience.part(key)]);
+      const batch = batches.get(name) ?? { proposal, records: [] };
+      const most = Math.min(mostBatchKeys, Math.floor(mostShares / proposal.holders.length));
+      if (batch.records.length < most) batch.records.push(record);
+      batches.set(name, batch);
+    }
+    return [...batches.values()];
+  }
+
+  #note(key: string, proposal: Proposal): void {
+    const hold = proposal.kind === "hold" ? proposal.why : null;
+    if ((this.#holds.get(key) ?? null) === hold) return;
+    if (hold === null) this.#holds.delete(key);
+    else {
+      this.#holds.set(key, hold);
+      if (hold !== "window") this.#parts.log.error("re-shard held", { key, why: hold });
+    }
+  }
+
+  #views(): BoxView[] {
+    return this.#parts.site.current.body.boxes.map(({ id: box, zone }) => {
+      const state = this.#fleet.liveness(box);
+      return { box, zone, live: this.#fleet.isLive(box), steady: this.#fleet.isSteady(box), out: state === "lost" || state === "quarantined" ? state : null };
+    });
+  }
+
+  async #attempt({ proposal, records }: Batch): Promise<void> {
+    const plan = await this.#plan(proposal, records);
+    const entry: Entry = {
+      plan, phase: "planned", old: records[0]?.holders.map(({ box }) => box) ?? [], batch: null, records: [], prepared: [], activated: [], burns: [],
+    };
+    // PLAN and its attempt numbers are durable before anybody hears of them: none is ever used twice.
+    await this.#journal.put(entry, plan.body.keys.map(({ key, attempt }) => this.#keys.attempted(key, attempt)));
+    this.#parts.log.info("re-shard planned", { keys: records.length, key: records[0]?.key ?? "", reason: plan.body.reason, holders: plan.body.holders.map(({ box }) => box).join(" ") });
+    const outcome = await new AttemptRun(this.#parts, plan).run();
+    await this.#ended(entry, outcome);
+    this.#driver.drive();
+  }
+
+  async #plan({ reason, dealers, witnesses, holders }: Planned, records: readonly KeyRecord[]): Promise<ReshardPlan> {
+    const [first] = records;
+    if (first === undefined) throw new ReshardError("RESHARD_FAILED", "a batch without keys");
+    const { config, hsm } = this.#parts;
+    const signer = { sign: (message: Uint8Array) => hsm.sign("identity", message) };
+    return await signStatement(signer, "reshard-plan", config.site, config.coordinator, {
+      keys: records.map((record) => ({
+        key: record.key, version: record.version, epoch: record.epoch + 1, attempt: this.#keys.lastAttempt(record.key) + 1,
+        previous: keyRecordHash(record), check: record.check, imported: record.imported,
+      })),
+      kind: first.kind, threshold: first.threshold, nextThreshold: first.threshold, size: first.size, margin: first.margin,
+      dealers: [...dealers], witnesses: [...witnesses], holders: [...holders], reason: reason satisfies ReshardReason, request: null,
+    });
+  }
+
+  async #ended(entry: Entry, outcome: Outcome): Promise<void> {
+    const next = stepDrive(entry.phase, outcome.kind === "prepared" ? "prepared-by-all" : "failed");
+    if (next === null) return;
+    if (outcome.kind === "prepared") {
+      const { batch, records, prepared } = outcome;
+      await this.#journal.put({ ...entry, phase: next, batch, records: records.map(keyRecordHash), prepared: [...prepared] }, [], records);
+      return;
+    }
+    const { body } = entry.plan;
+    this.#parts.log.warn("re-shard attempt failed", { key: body.keys[0]?.key ?? "", attempt: body.keys[0]?.attempt ?? 0, outcome: describe(outcome) });
+    this.#patience.failed(entry.plan, outcome);
+    await this.#journal.put({ ...entry, phase: next });
+  }
+
+  /** What was planned when we died is lost in memory everywhere it matters: it is burnt. */
+  async #giveUpUnfinished(): Promise<void> {
+    for (const entry of this.#journal.all()) {
+      const next = entry.phase === "planned" ? stepDrive(entry.phase, "failed") : null;
+      if (next !== null) await this.#journal.put({ ...entry, phase: next });
+    }
+    this.#driver.drive();
+  }
+
+  #decided({ plan, phase }: Entry): void {
+    const { holders, keys } = plan.body;
+    if (phase === "settled") {
+      for (const { key, previous } of keys) {
+        const record = this.#keys.get(key)?.record;
+        if (record === undefined) continue;
+        const before = this.#journal.all().find((one) => one.records.includes(previous))?.plan.body.holders;
+        const { leave, come } = changes(before ?? [], holders);
+        this.#patience.settled(key, leave + come > 0);
+        for (const { resolve } of this.#orders.get(key) ?? []) resolve(record);
+        this.#orders.delete(key);
+      }
+    }
+    const inForce = new Set(this.#keys.all().map(({ record }) => record.plan));
+    this.#journal.prune(inForce).catch((error: unknown) => { this.#parts.log.warn("past attempts not pruned", { error: String(error) }); });
+    this.consider();
+  }
+
+  #refuse(key: string, hold: string): void {
+    for (const { reject } of this.#orders.get(key) ?? []) {
+      reject(new ReshardError("RESHARD_HELD", `${key} is not re-sharded now: ${hold}`, { remedy: "`shardkeep status` shows the boxes; docs/resharding.md says what each hold waits for", retryable: true }));
+    }
+    this.#orders.delete(key);
+  }
+
+  #live(record: KeyRecord): number {
+    return record.holders.filter(({ box }) => this.#fleet.isLive(box)).length;
+  }
+}
+
+function describe(outcome: Exclude<Outcome, { kind: "prepared" }>): string {
+  switch (outcome.kind) {
+    case "silent": return `${outcome.boxes.join(" ")} silent at ${outcome.step}`;
+    case "refused": return `${outcome.box} refused at ${outcome.step}: ${outcome.code}`;
+    case "bad-deal": return outcome.verdict.kind;
+  }
+}
