@@ -68,7 +68,8 @@ export class Fleet {
       void this.quarantine(box, "WRONG_INVENTORY");
       return;
     }
-    const holdings = beat.holdings ?? known?.holdings ?? [];
+    // A list that was lost on its way must not be taken for the one before it.
+    const holdings = beat.holdings ?? (known?.beat.inventory === beat.inventory ? known.holdings : []);
     this.#seen.set(box, { heardAt: clock.now(), boot, counter: beat.counter, beat, holdings });
     if (!isAble(beat) && (known === undefined || isAble(known.beat))) this.#alarm(box, beat);
     this.#watch.step(box, { type: "beat", able: isAble(beat) });

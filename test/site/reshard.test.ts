@@ -66,3 +66,19 @@ void t.test("a box that stops beating is cut out by itself; it comes back, is sh
   t.strictSame((await key(site)).exposures.map(({ open }) => open), [[], []]);
   await opens(site, t);
 });
+
+void t.test("a box whose store is set back to an old copy is put in quarantine and cut out; the key opens", async (t) => {
+  const site = await withKey();
+  const old = site.box("box-5").disk.records;
+  const { exchange } = site.clients.get("cli")!;
+  await finish(site, exchange.request(clientRequests, "key-reshard", coordinatorId, { key: "payroll" }, { deadlineMs: 60_000 }));
+  await site.clock.advance(5000); // every box has sworn that the old epoch is destroyed
+  site.box("box-5").disk.records = old;
+  await site.restartBox("box-5");
+  await site.clock.until(() => epochs(site, ["box-1"])[0] === "current 3", 60_000, "a re-shard round box-5");
+  await site.clock.advance(5000);
+  const { boxes, keys } = await status(site);
+  t.equal(boxes.find(({ box }) => box === "box-5")?.state, "quarantined");
+  t.strictSame(keys[0]?.holders, ["box-1", "box-2", "box-3", "box-4"]);
+  await opens(site, t);
+});

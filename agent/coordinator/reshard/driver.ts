@@ -3,7 +3,7 @@ import type { BatchActivated, BatchBurn, BatchDestroyed } from "../../protocol/r
 import { statementHash } from "../../protocol/statement.ts";
 import { isByBox } from "../../rules/birth.ts";
 import { doubleSigners, isBuried, isSettled } from "../../rules/reshard/certificates.ts";
-import { driveTable, stepDrive } from "../../rules/reshard/drive.ts";
+import { driveTable, isDecided, stepDrive } from "../../rules/reshard/drive.ts";
 import { Turns } from "../../runtime/turns.ts";
 import type { Fleet } from "../fleet.ts";
 import type { KeyShelf } from "../key-shelf.ts";
@@ -42,6 +42,13 @@ export class Driver {
       const { shows } = driveTable[entry.phase];
       if (shows === null || this.#journal.isFinished(entry)) continue;
       for (const to of this.#audience(entry)) if ((box === undefined || box === to) && this.#fleet.isReachable(to)) void this.#show(entry, to);
+    }
+  }
+
+  /** To a box that says an attempt is open there: it was set back, or its answer was made up. */
+  showAgain(box: string): void {
+    for (const entry of this.#journal.all()) {
+      if (isDecided(entry.phase) && this.#journal.concerned(entry).includes(box)) void this.#show(entry, box);
     }
   }
 

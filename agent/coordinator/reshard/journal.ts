@@ -36,10 +36,13 @@ export class Journal {
   readonly #entries = new Map<string, Entry>();
   readonly #records = new Map<string, KeyRecord[]>();
   readonly #destroyed = new Map<string, Map<string, BatchDestroyed>>();
+  /** By record: the settled plan that replaced it, the burnt plan that would have made it. */
+  readonly #replacedBy = new Map<string, string>();
+  readonly #burntWith = new Map<string, string>();
 
   constructor(store: Store) {
     this.#store = store;
-    for (const [, one] of entriesJson(store, "reshard/", entry)) this.#entries.set(statementHash(one.plan), one);
+    for (const [, one] of entriesJson(store, "reshard/", entry)) this.#note(one);
     for (const [name, records] of entriesJson(store, "reshard-records/", made)) this.#records.set(name.slice("reshard-records/".length), records);
     for (const [, one] of entriesJson(store, "reshard-destroyed/", batchDestroyed)) this.#of(one.body.plan).set(one.by, one);
   }
@@ -77,7 +80,7 @@ export class Journal {
     if (records !== undefined) changes.push(putJson(`reshard-records/${planHash}`, records));
     if (isDecided(one.phase)) changes.push({ del: `reshard-records/${planHash}` });
     await this.#store.commit(changes);
-    this.#entries.set(planHash, one);
+    this.#note(one);
     if (records !== undefined) this.#records.set(planHash, [...records]);
     if (isDecided(one.phase)) this.#records.delete(planHash);
   }
@@ -107,6 +110,24 @@ export class Journal {
       this.#entries.delete(planHash);
       this.#destroyed.delete(planHash);
     }
+  }
+
+  /** Whether this box has signed that nothing here opens its shard of that record any more. */
+  sworeDestroyed(box: string, record: string): boolean {
+    const planHash = this.#replacedBy.get(record) ?? this.#burntWith.get(record);
+    return planHash !== undefined && this.#of(planHash).has(box);
+  }
+
+  /** Whether there is still something to show to those who hold a shard of that record. */
+  isReplaced(record: string): boolean {
+    return this.#replacedBy.has(record);
+  }
+
+  #note(one: Entry): void {
+    const planHash = statementHash(one.plan);
+    this.#entries.set(planHash, one);
+    if (one.phase === "settled") for (const { previous } of one.plan.body.keys) this.#replacedBy.set(previous, planHash);
+    if (one.phase === "burnt") for (const record of one.records) this.#burntWith.set(record, planHash);
   }
 
   #of(planHash: string): Map<string, BatchDestroyed> {

@@ -9,6 +9,7 @@ import type { Fleet } from "../fleet.ts";
 import type { KeyShelf } from "../key-shelf.ts";
 import type { CoordinatorParts } from "../parts.ts";
 import { AttemptRun, type Outcome } from "./attempt.ts";
+import { Backups } from "./backups.ts";
 import { Driver } from "./driver.ts";
 import type { Entry, Journal } from "./journal.ts";
 import { Patience } from "./patience.ts";
@@ -31,6 +32,7 @@ export class Resharder {
   readonly #journal: Journal;
   readonly #driver: Driver;
   readonly #patience: Patience;
+  readonly #backups: Backups;
   readonly #holds = new Map<string, Hold>();
   readonly #orders = new Map<string, Order[]>();
   #running = false;
@@ -42,10 +44,14 @@ export class Resharder {
     this.#keys = keys;
     this.#journal = journal;
     this.#patience = new Patience(parts);
+    this.#backups = new Backups(fleet, keys, journal);
     this.#driver = new Driver(parts, fleet, keys, journal);
     for (const { record } of keys.all()) if (record.epoch > 1) this.#patience.assumeChanged(record.key);
     this.#driver.onDecided((entry) => { this.#decided(entry); });
-    fleet.onHeard((box) => { this.#driver.drive(box); });
+    fleet.onHeard((box, holdings) => {
+      this.#backups.look(box, holdings);
+      this.#driver.drive(box);
+    });
     fleet.onChange(() => { this.consider(); });
   }
 
@@ -187,6 +193,7 @@ export class Resharder {
     const { body } = entry.plan;
     this.#parts.log.warn("re-shard attempt failed", { key: body.keys[0]?.key ?? "", attempt: body.keys[0]?.attempt ?? 0, outcome: describe(outcome) });
     this.#patience.failed(entry.plan, outcome);
+    if (outcome.kind === "refused" && outcome.code === "ATTEMPT_OPEN") this.#driver.showAgain(outcome.box);
     await this.#journal.put({ ...entry, phase: next });
   }
 
