@@ -79,7 +79,7 @@ export class Box {
       onNonce(beat.data.nonce);
       if (boot === heard) return;
       heard = boot;
-      this.#heartbeat.beat().catch((error: unknown) => { parts.log.warn("heartbeat", { error: String(error) }); });
+      this.#heartbeat.greet().catch((error: unknown) => { parts.log.warn("heartbeat", { error: String(error) }); });
     });
   }
 

@@ -44,6 +44,12 @@ export class Heartbeat {
     this.#cancel();
   }
 
+  /** To a coordinator that has just begun: what was told before, it has not heard. */
+  async greet(): Promise<void> {
+    this.#toldInventory = "";
+    await this.beat();
+  }
+
   async beat(): Promise<void> {
     const { box, exchange, records } = this.#parts;
     const claims = await this.#claims();
