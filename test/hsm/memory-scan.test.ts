@@ -6,8 +6,8 @@ import { canonical } from "../../agent/protocol/canonical.ts";
 import { generateRecipient, open, seal } from "../../agent/protocol/seal.ts";
 import { concat, utf8 } from "../../agent/runtime/encoding.ts";
 import { parseMaps, scanMemory } from "../../provisioning/demo/memory-scan.ts";
-import { dealIn, makePiece } from "./contract.ts";
 import { freshHsm, softhsm } from "./fixtures/token.ts";
+import { dealIn, makePiece } from "./pieces.ts";
 
 /** A secret in the forms in which it gets stuck: whole, either half, reversed, as text. */
 function forms(secret: Uint8Array): Uint8Array[] {
