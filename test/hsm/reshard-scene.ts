@@ -30,6 +30,8 @@ export class Reshard {
   readonly stored: ReadonlyMap<number, readonly KeyShard[]>;
   readonly joined = new Map<number, Uint8Array>();
   readonly transcript = bytes(32);
+  /** All of `stored`, in clear. */
+  readonly shares: Uint8Array[] = [];
 
   private constructor(hsm: Hsm, vault: Vault, attempt: string, secrets: readonly Uint8Array[], stored: ReadonlyMap<number, readonly KeyShard[]>) {
     [this.hsm, this.vault, this.attempt, this.secrets, this.stored] = [hsm, vault, attempt, secrets, stored];
@@ -39,8 +41,10 @@ export class Reshard {
   static async begin(hsm: Hsm, vault: Vault, attempt: string, keyCount = 2): Promise<Reshard> {
     const secrets = Array.from({ length: keyCount }, () => bytes(32));
     const stored = new Map<number, KeyShard[]>(oldXs.map((x) => [x, []]));
+    const plain: Uint8Array[] = [];
     for (const [key, secret] of secrets.entries()) {
       const shares = await splitSecret(secret, threshold, oldXs);
+      plain.push(...shares);
       for (const [index, x] of oldXs.entries()) {
         const digestPrefix = utf8(`key-${key} at ${x}`);
         const piece = { share: shares[index]!, mask: new Uint8Array(16), digestPrefix, digest: sha256(digestPrefix, shares[index]!) };
@@ -48,6 +52,7 @@ export class Reshard {
       }
     }
     const scene = new Reshard(hsm, vault, attempt, secrets, stored);
+    scene.shares.push(...plain);
     for (const x of new Set([...oldXs, ...newXs])) scene.joined.set(x, await hsm.openReceiving({ id: scene.box(x) }));
     return scene;
   }
