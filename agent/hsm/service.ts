@@ -8,6 +8,7 @@ import { Keys } from "./keys.ts";
 import { createVault, DeviceSealKeys } from "./seals.ts";
 import { shareCalls } from "./share-calls.ts";
 import { createToken } from "./token.ts";
+import { overwriteYoungHeap } from "./young-heap.ts";
 
 /** Everything the hsm process answers, over one device. */
 export function hsmService(config: HsmConfig, clock: Clock): { readonly handlers: Handlers<HsmCalls>; readonly close: () => void } {
@@ -15,6 +16,7 @@ export function hsmService(config: HsmConfig, clock: Clock): { readonly handlers
   const keys = new Keys(device);
   const challenges = new Challenges(device);
   const sealKeys = new DeviceSealKeys(device);
+  const shares = shareCalls(sealKeys);
   return {
     close: () => { device.close(); },
     handlers: {
@@ -35,7 +37,19 @@ export function hsmService(config: HsmConfig, clock: Clock): { readonly handlers
       sealKeys: () => sealKeys.list(),
       destroySealKey: ({ generation }) => { sealKeys.destroy(generation); },
       createVault: ({ generation }) => createVault(sealKeys, generation),
-      ...shareCalls(sealKeys),
+      ...shares,
+      dealShards: (args) => thenOverwrite(shares.dealShards(args)),
+      holderCheck: (args) => thenOverwrite(shares.holderCheck(args)),
+      witnessCheck: (args) => thenOverwrite(shares.witnessCheck(args)),
     },
   };
+}
+
+/** After the calls in which the Shamir library's own arrays hold something secret. */
+async function thenOverwrite<T>(call: T | Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } finally {
+    overwriteYoungHeap();
+  }
 }

@@ -1,32 +1,15 @@
-import { createHash, createHmac, randomBytes } from "node:crypto";
+import { createHmac } from "node:crypto";
 import type { Test } from "tap";
 import type { Hsm } from "../../agent/hsm/client.ts";
 import { applyMatrix, expandMatrix } from "../../agent/sharding/check.ts";
 import { verifyEs256 } from "../../agent/protocol/es256.ts";
 import { generateRecipient, open, seal } from "../../agent/protocol/seal.ts";
 import { concat, toBase64url, utf8 } from "../../agent/runtime/encoding.ts";
+import { bytes, dealIn, makePiece, sha256 } from "./pieces.ts";
 import { reshardContract } from "./reshard-contract.ts";
 
-const bytes = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
-const sha256 = (...parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(createHash("sha256").update(concat(...parts)).digest());
 const hmac = (key: Uint8Array, message: Uint8Array): Uint8Array => new Uint8Array(createHmac("sha256", key).update(sha256(message)).digest());
-const [info, aad, prefix, noAad] = [utf8("info"), utf8("aad"), utf8("prefix"), new Uint8Array(0)];
-
-/** A share with the mask and digest that a dealer makes for it. */
-export function makePiece(): { share: Uint8Array; mask: Uint8Array; digestPrefix: Uint8Array; digest: Uint8Array } {
-  const share = bytes(32);
-  return { share, mask: bytes(16), digestPrefix: prefix, digest: sha256(prefix, share) };
-}
-
-/** Deals `share` into the HSM under `vault` as a birth does, and gives what the box's store would hold. */
-export async function dealIn(hsm: Hsm, vault: { generation: number; enc: Uint8Array; ct: Uint8Array }, piece = makePiece(), id = "birth") {
-  const { share, mask, digestPrefix, digest } = piece;
-  const key = await hsm.openReceiving({ id });
-  await hsm.receivePiece({ id, ...seal(key, info, aad, concat(share, mask)), info, aad, digestPrefix, digest });
-  const sealed = await hsm.commitPiece({ id, vault, aad });
-  await hsm.closeReceiving({ id });
-  return { ...piece, stored: { vault, sealed, aad, digestPrefix, digest } };
-}
+const [info, aad, noAad] = [utf8("info"), utf8("aad"), new Uint8Array(0)];
 
 /**
  * What every HSM must do, on an empty token, in this order. The one suite for SoftHSM, other modules,

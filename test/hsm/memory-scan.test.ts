@@ -3,11 +3,13 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import t, { type Test } from "tap";
 import { canonical } from "../../agent/protocol/canonical.ts";
-import { generateRecipient, open, seal } from "../../agent/protocol/seal.ts";
+import { generateRecipient, open, openByEphemeral, seal } from "../../agent/protocol/seal.ts";
 import { concat, utf8 } from "../../agent/runtime/encoding.ts";
+import { combineShares } from "../../agent/sharding/shamir.ts";
 import { parseMaps, scanMemory } from "../../provisioning/demo/memory-scan.ts";
-import { dealIn, makePiece } from "./contract.ts";
-import { freshHsm, softhsm } from "./fixtures/token.ts";
+import { entry, freshHsm, softhsm } from "./fixtures/token.ts";
+import { bytes, dealIn, makePiece } from "./pieces.ts";
+import { dealerXs, newXs, Reshard } from "./reshard-scene.ts";
 
 /** A secret in the forms in which it gets stuck: whole, either half, reversed, as text. */
 function forms(secret: Uint8Array): Uint8Array[] {
@@ -18,10 +20,10 @@ function forms(secret: Uint8Array): Uint8Array[] {
   ];
 }
 
-/** A child that runs `work` on the secret it reads from its input, and then waits. */
-async function child(t: Test, work: string, secret: Uint8Array): Promise<number> {
-  const process_ = spawn(process.execPath, ["-e", `
-    const { readSync } = require("node:fs");
+/** A child that runs `work` (it may wait) on the secret it reads from its input, and then waits. */
+async function child(t: Test, work: string, secret: Uint8Array, flags: readonly string[] = []): Promise<number> {
+  const process_ = spawn(process.execPath, [...flags, "--input-type=module", "-e", `
+    import { readSync } from "node:fs";
     const secret = new Uint8Array(new ArrayBuffer(32));
     readSync(0, secret);
     ${work}
@@ -45,6 +47,23 @@ void t.test("the scanner finds what was not wiped, and goes on", async (t) => {
   const text = await child(t, "global.kept = Buffer.from(secret).toString('hex'); secret.fill(0);", secret);
   t.ok((await scanMemory(text, forms(secret))).copies >= 1, "a string is found as well");
   await t.rejects(scanMemory(2 ** 22 + 1, [secret]), { code: "MEMORY_UNREADABLE" });
+});
+
+void t.test("what V8 moved away from while it was alive is overwritten", async (t) => {
+  if (softhsm === undefined) return t.pass("skipped", { skip: "SoftHSM is not installed" });
+  const secret = bytes(32);
+  // A library's small array that is moved while it holds the secret, and wiped where it then is.
+  const moved = (then: string) => child(t, `
+    const { overwriteYoungHeap } = await import(${JSON.stringify(new URL("young-heap.js", entry).href)});
+    const array = new Uint8Array(33);
+    for (let index = 0; index < 32; index++) array[index] = secret[index];
+    gc({ type: "minor" });
+    array.fill(0);
+    secret.fill(0);
+    ${then}
+  `, secret, ["--expose-gc"]);
+  t.ok((await scanMemory(await moved(""), forms(secret))).copies > 0, "without it a copy stays");
+  t.equal((await scanMemory(await moved("overwriteYoungHeap();"), forms(secret))).copies, 0);
 });
 
 void t.test("the mappings that are read", (t) => {
@@ -102,4 +121,53 @@ void t.test("the hsm process keeps no copy of a share, a vault key or a challeng
     t.equal((await scanMemory(pid, secrets.flatMap(forms))).copies, 0, what);
   }
   await t.resolves(hsm.info(), "it goes on");
+});
+
+void t.test("nor of what a re-shard brings: shares, new shares, sub-shares, masks' pieces", async (t) => {
+  if (softhsm === undefined) return t.pass("skipped", { skip: "SoftHSM is not installed" });
+  const { hsm } = await freshHsm(t);
+  await hsm.createSealKey({ generation: 1 });
+  const vault = { generation: 1, ...await hsm.createVault({ generation: 1 }) };
+  const scene = await Reshard.begin(hsm, vault, "scanned");
+  const dealt: Uint8Array[] = [];
+  /** Sub-shares and mask's piece of a holder's piece of two keys. */
+  const keep = (piece: Uint8Array) => { dealt.push(piece.slice(0, 32), piece.slice(32, 64), piece.slice(64)); };
+
+  const wire = await scene.deal();
+  for (const dealer of dealerXs) {
+    const { enc, ct, info } = wire.holders.get(9)!.get(dealer)!;
+    keep(openByEphemeral(await hsm.revealSeal({ id: scene.dealing(dealer), x: 9 }), scene.joined.get(9)!, enc, info, info, ct));
+  }
+  // A deal to the test itself, which so knows every piece; and one that is refused at its last shard.
+  const reader = generateRecipient();
+  const args = scene.dealArgs(2);
+  const mine = { ...args, id: "mine", holders: args.holders.map((to) => ({ ...to, recipient: reader.publicKey })) };
+  await t.rejects(hsm.dealShards({ ...mine, shards: mine.shards.with(1, { ...mine.shards[1]!, digest: bytes(32) }) }), { code: "SHARE_DIGEST_MISMATCH" });
+  for (const [index, { enc, ct }] of (await hsm.dealShards(mine)).holders.entries()) keep(open(reader, enc, mine.holders[index]!.info, mine.holders[index]!.info, ct));
+  await hsm.closeDealing({ id: mine.id });
+  // Pieces that the test made, in receiving keys that refuse one of them, end before the check, or after it.
+  for (const id of ["refused", "received", "checked"]) {
+    const key = await hsm.openReceiving({ id });
+    const pieces = [bytes(80), bytes(80)];
+    pieces.forEach(keep);
+    const dealers = pieces.map((piece, index) => ({ x: index + 1, holder: { ...seal(key, scene.transcript, scene.transcript, piece), info: scene.transcript } }));
+    if (id === "refused") await t.rejects(hsm.receiveDealt({ id, keys: 2, dealers: [...dealers, { x: 3, holder: { ...dealers[0]!.holder, ct: bytes(96) } }] }), { code: "PIECE_INVALID" });
+    else await hsm.receiveDealt({ id, keys: 2, dealers });
+    if (id === "checked") {
+      const share = await combineShares(pieces.map((piece, index) => ({ x: index + 1, y: piece.slice(0, 32) })), 2);
+      dealt.push(share);
+      await hsm.holderCheck({ id, transcript: scene.transcript, keys: scene.keysOf(1) });
+    }
+    await hsm.closeReceiving({ id });
+  }
+  await scene.receive(wire);
+  const { verdict, digests } = await scene.check();
+  t.match(verdict, { kind: "accepted" });
+  const shares: Uint8Array[] = [];
+  for (const x of newXs) shares.push(...await scene.commit(x, digests.get(x)!));
+  await scene.close();
+
+  const halves = (secret: Uint8Array) => forms(secret).slice(0, 2);
+  t.equal((await scanMemory(hsm.pid!, [...scene.secrets, ...scene.shares, ...shares].flatMap(halves))).copies, 0, "keys and shares");
+  t.equal((await scanMemory(hsm.pid!, dealt.flatMap(halves))).copies, 0, "pieces");
 });

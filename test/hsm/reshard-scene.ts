@@ -1,17 +1,15 @@
-import { createHash, randomBytes } from "node:crypto";
 import type { BatchShard, DealtBox, DealtPieces, Hsm } from "../../agent/hsm/client.ts";
 import { generateRecipient, open } from "../../agent/protocol/seal.ts";
-import { concat, utf8 } from "../../agent/runtime/encoding.ts";
+import { utf8 } from "../../agent/runtime/encoding.ts";
 import { judge, type Verdict } from "../../agent/sharding/reshare.ts";
 import { splitSecret } from "../../agent/sharding/shamir.ts";
-import { dealIn } from "./contract.ts";
+import { bytes, dealIn, sha256 } from "./pieces.ts";
 
 /**
  * A re-shard of a batch of keys, every box of it one HSM's: 3 of the old holders 1 to 5 deal, all of them witness,
  * the new ones are 1 to 4 and 9. Only calls of the HSM and public values; the test may change what is on the wire.
  */
 export const [threshold, oldXs, newXs, dealerXs] = [3, [1, 2, 3, 4, 5], [1, 2, 3, 4, 9], [2, 3, 5]] as const;
-export const sha256 = (...parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(createHash("sha256").update(concat(...parts)).digest());
 
 type Vault = Parameters<Hsm["createVault"]>[0] & Awaited<ReturnType<Hsm["createVault"]>>;
 export type KeyShard = BatchShard & { readonly keyId: string };
@@ -31,7 +29,9 @@ export class Reshard {
   /** By old x: that holder's shards, in the order of the keys. */
   readonly stored: ReadonlyMap<number, readonly KeyShard[]>;
   readonly joined = new Map<number, Uint8Array>();
-  readonly transcript = new Uint8Array(randomBytes(32));
+  readonly transcript = bytes(32);
+  /** All of `stored`, in clear. */
+  readonly shares: Uint8Array[] = [];
 
   private constructor(hsm: Hsm, vault: Vault, attempt: string, secrets: readonly Uint8Array[], stored: ReadonlyMap<number, readonly KeyShard[]>) {
     [this.hsm, this.vault, this.attempt, this.secrets, this.stored] = [hsm, vault, attempt, secrets, stored];
@@ -39,10 +39,12 @@ export class Reshard {
 
   /** Epoch 1 of `keyCount` keys under the vault, and everybody's receiving key. */
   static async begin(hsm: Hsm, vault: Vault, attempt: string, keyCount = 2): Promise<Reshard> {
-    const secrets = Array.from({ length: keyCount }, () => new Uint8Array(randomBytes(32)));
+    const secrets = Array.from({ length: keyCount }, () => bytes(32));
     const stored = new Map<number, KeyShard[]>(oldXs.map((x) => [x, []]));
+    const plain: Uint8Array[] = [];
     for (const [key, secret] of secrets.entries()) {
       const shares = await splitSecret(secret, threshold, oldXs);
+      plain.push(...shares);
       for (const [index, x] of oldXs.entries()) {
         const digestPrefix = utf8(`key-${key} at ${x}`);
         const piece = { share: shares[index]!, mask: new Uint8Array(16), digestPrefix, digest: sha256(digestPrefix, shares[index]!) };
@@ -50,6 +52,7 @@ export class Reshard {
       }
     }
     const scene = new Reshard(hsm, vault, attempt, secrets, stored);
+    scene.shares.push(...plain);
     for (const x of new Set([...oldXs, ...newXs])) scene.joined.set(x, await hsm.openReceiving({ id: scene.box(x) }));
     return scene;
   }

@@ -2,7 +2,7 @@ import { createECDH } from "node:crypto";
 import fc from "fast-check";
 import * as hpke from "hpke";
 import t from "tap";
-import { generateRecipient, open, SealError, seal, type Recipient } from "../../agent/protocol/seal.ts";
+import { generateRecipient, open, openByEphemeral, SealError, seal, sealRevealable, type Recipient } from "../../agent/protocol/seal.ts";
 
 const hex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "hex"));
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -19,6 +19,7 @@ const vector = {
   info: hex("4f6465206f6e2061204772656369616e2055726e"),
   secretKey: hex("317f915db7bc629c48fe765587897e01e282d3e8445f79f27f65d031a88082b2"),
   publicKey: hex("04abc7e49a4c6b3566d77d0304addc6ed0e98512ffccf505e6a8e3eb25c685136f853148544876de76c0f2ef99cdc3a05ccf5ded7860c7c021238f9e2073d2356c"),
+  ephemeral: hex("90345e3a1d116c1dd39ae76d95ab858c142223a63e44f8f85318cfa91a84858e"),
   enc: hex("04c06b4f6bebc7bb495cb797ab753f911aff80aefb86fd8b6fcc35525f3ab5f03e0b21bd31a86c6048af3cb2d98e0d3bf01da5cc4c39ff5370d331a4f1f7d5a4e0"),
   aad: hex("436f756e742d30"),
   ct: hex("58c61a45059d0c5704560e9d88b564a8b63f1364b8d1fcb3c4c6ddc1d291742465e902cd216f8908da49f8f96f"),
@@ -33,6 +34,45 @@ void t.test("RFC 9180 vector of exactly this suite opens", (t) => {
   const recipient = recipientOf(vector.secretKey);
   t.same(recipient.publicKey, vector.publicKey);
   t.same(open4(recipient, vector, vector.info, vector.aad), vector.pt);
+  t.end();
+});
+
+void t.test("the same vector opens by its ephemeral key, without the recipient's", (t) => {
+  const opening = (change: Partial<Record<keyof typeof vector, Uint8Array>> = {}) => {
+    const { ephemeral, publicKey, enc, info, aad, ct } = { ...vector, ...change };
+    return openByEphemeral(ephemeral, publicKey, enc, info, aad, ct);
+  };
+  t.same(opening(), vector.pt);
+  const other = generateRecipient().publicKey;
+  for (const field of ["ephemeral", "enc", "publicKey", "info", "aad", "ct"] as const) {
+    for (let index = 0; index < vector[field].length; index++) {
+      const changed = new Uint8Array(vector[field]);
+      changed[index]! ^= 1 << (index % 8);
+      t.throws(() => opening({ [field]: changed }), invalid, `${field}[${index}]`);
+    }
+    t.throws(() => opening({ [field]: vector[field].subarray(1) }), invalid, `${field} cut in front`);
+    t.throws(() => opening({ [field]: Buffer.concat([vector[field], Buffer.of(0)]) }), invalid, `${field} grown`);
+    t.throws(() => opening({ [field]: new Uint8Array(0) }), invalid, `${field} empty`);
+  }
+  t.throws(() => opening({ publicKey: other }), invalid, "another recipient");
+  t.throws(() => opening({ enc: other }), { ...invalid, message: /revealed scalar is not that of/ }, "another seal");
+  for (const scalar of [new Uint8Array(32), new Uint8Array(32).fill(255), Buffer.concat([Buffer.of(0), vector.ephemeral])]) {
+    t.throws(() => opening({ ephemeral: scalar }), { ...invalid, message: /32 bytes that make a P-256 key/ }, "no scalar of the curve");
+  }
+  t.end();
+});
+
+void t.test("a revealable seal opens like any other, and by its ephemeral key: 32 bytes also if it begins with zeros", (t) => {
+  const recipient = generateRecipient();
+  const [info, aad, plaintext] = [utf8("info"), utf8("aad"), utf8("a piece")];
+  for (let zeros = false; !zeros;) {
+    const { enc, ct, ephemeral } = sealRevealable(recipient.publicKey, info, aad, plaintext);
+    zeros = ephemeral[0] === 0;
+    if (ephemeral.length !== 32) t.fail(`${ephemeral.length} bytes`);
+    t.same(open(recipient, enc, info, aad, ct), plaintext);
+    t.same(openByEphemeral(ephemeral, recipient.publicKey, enc, info, aad, ct), plaintext);
+  }
+  t.throws(() => sealRevealable(new Uint8Array(65), info, aad, plaintext), invalid);
   t.end();
 });
 
