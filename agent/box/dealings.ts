@@ -4,15 +4,17 @@ import type { Sealed } from "../protocol/primitives.ts";
 import { pieceHash, reshardPieceContext, type Member, type PieceRole, type ReshardCheck, type ReshardDeal, type ReshardPlan } from "../protocol/reshard.ts";
 import { signStatement, statementHash } from "../protocol/statement.ts";
 import { judgeAllSealed, judgeDeals, judgeJoins, piecesOf } from "../rules/reshard/deal.ts";
+import { isByBox } from "../rules/birth.ts";
 import { Refusal } from "../rules/refusal.ts";
 import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
+import { hasCode } from "../runtime/errors.ts";
 import type { BoxParts } from "./parts.ts";
 import type { Shelf } from "./shelf.ts";
 
 interface Dealing {
   readonly plan: ReshardPlan;
   readonly join: Join;
-  dealt?: { readonly joins: string; readonly deal: ReshardDeal; readonly pieces: Sealed[] };
+  dealt?: { readonly joins: readonly Join[]; readonly deal: ReshardDeal; readonly pieces: Sealed[] };
   sealed?: { readonly transcript: string; readonly statement: SealedStatement };
   check?: ReshardCheck;
 }
@@ -59,7 +61,7 @@ export class Dealings {
     if (!plan.body.dealers.some((dealer) => dealer.box === box)) throw new Refusal("DEAL_REFUSED", `the plan does not make ${box} a dealer`);
     judgeJoins(plan, joins, records.current);
     this.#requireOwnJoin(dealing, joins);
-    const named = joins.map(statementHash).join();
+    const named = (all: readonly Join[]): string => all.map(statementHash).join();
     if (dealing.dealt === undefined) {
       const keys = new Map(joins.map((join) => [join.by, bytes(join.body.key)]));
       const to = (role: PieceRole) => ({ box: recipient, x }: Member) => ({ x, recipient: keys.get(recipient) ?? new Uint8Array(), info: reshardPieceContext(site, planHash, box, recipient, role) });
@@ -72,9 +74,9 @@ export class Dealings {
         const of = piecesOf(plan)[i];
         return of === undefined ? [] : [{ ...of, hash: pieceHash(site, piece) }];
       }) });
-      dealing.dealt = { joins: named, deal, pieces };
+      dealing.dealt = { joins, deal, pieces };
     }
-    if (dealing.dealt.joins !== named) throw new Refusal("DEAL_REFUSED", "a second set of JOINs for one deal");
+    if (named(dealing.dealt.joins) !== named(joins)) throw new Refusal("DEAL_REFUSED", "a second set of JOINs for one deal");
     const { deal, pieces } = dealing.dealt;
     return { deal, pieces };
   }
@@ -134,10 +136,41 @@ export class Dealings {
     return sealed.transcript;
   }
 
+  /** The scalar that opens our seal to the holder of `check`, if that is not what we dealt to it. */
+  async reveal(planHash: string, check: ReshardCheck): Promise<string> {
+    const { plan, dealt, sealed } = this.#of(planHash);
+    const { site, box, hsm, records } = this.#parts;
+    const index = plan.body.holders.findIndex((holder) => holder.box === check.by);
+    const dealer = plan.body.dealers.findIndex((one) => one.box === box);
+    const join = dealt?.joins.find((one) => one.by === check.by);
+    const [piece, x, published] = [dealt?.pieces[index], plan.body.holders[index]?.x, check.body.holder?.values[dealer]];
+    if (piece === undefined || x === undefined || published === undefined || join === undefined || check.body.transcript !== sealed?.transcript || !isByBox(check, records.current)) {
+      throw new Refusal("DEAL_REFUSED", `this CHECK is not about a deal of ${box}`);
+    }
+    try {
+      return toBase64url(await hsm.revealSeal({
+        id: planHash, x, recipient: bytes(join.body.key), enc: bytes(piece.enc), ct: bytes(piece.ct), info: reshardPieceContext(site, planHash, box, check.by, "holder"),
+        transcript: bytes(sealed.transcript), keyIds: plan.body.keys.map(({ key }) => key), published: bytes(published),
+      }));
+    } catch (error) {
+      if (!hasCode(error, "CHECK_MATCHES")) throw error;
+      throw new Refusal("CHECK_MATCHES", `what ${check.by} published is what ${box} dealt to it`, { cause: error });
+    }
+  }
+
+  /** The receiving key and what it received; the deal is kept, should it be accused. */
+  async closeReceiving(planHash: string): Promise<void> {
+    await this.#parts.hsm.closeReceiving({ id: planHash });
+  }
+
   async close(planHash: string): Promise<void> {
     this.#live.delete(planHash);
     await this.#parts.hsm.closeReceiving({ id: planHash });
     await this.#parts.hsm.closeDealing({ id: planHash });
+  }
+
+  async closeAbout(isAbout: (plan: ReshardPlan) => boolean): Promise<void> {
+    for (const [planHash, { plan }] of [...this.#live]) if (isAbout(plan)) await this.close(planHash);
   }
 
   #of(planHash: string): Dealing {

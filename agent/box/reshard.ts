@@ -71,6 +71,9 @@ export class Reshards {
         lastAttempt: (key) => this.#attempts.last(key), isOpen: (key) => open.has(key), changedLately: (key) => changed.has(key),
         approved: approval !== null && this.#isApproved(planHash, plan, approval, coordinatorBoot),
       });
+      // Whoever is to be named has been named: another attempt begins on these keys.
+      const keys = new Set(plan.body.keys.map(({ key }) => key));
+      await this.#dealings.closeAbout((other) => other.body.keys.some(({ key }) => keys.has(key)));
       await store.commit([...this.#attempts.prune(plan), ...this.#attempts.put({ plan, stage: "joined", batch: null, changed: false })]);
       return await this.#dealings.join(plan);
     });
@@ -149,7 +152,7 @@ export class Reshards {
       this.#requireHolder(plan);
       const attempt = this.#getOrBegin(plan);
       await this.#commit(attempt, this.#step(attempt, "burn"));
-      await this.#dealings.close(statementHash(plan));
+      await this.#dealings.closeReceiving(statementHash(plan));
       return await this.#sign("batch-burn", { plan: statementHash(plan) });
     });
   }
@@ -161,8 +164,16 @@ export class Reshards {
       if (!isBuried(burial, this.#parts.records.current)) throw new Refusal("CERTIFICATE_INVALID", "too few new holders have signed BURN for this attempt");
       const attempt = this.#getOrBegin(plan);
       await this.#commit(attempt, this.#step(attempt, "bury"));
-      await this.#dealings.close(statementHash(plan));
+      await this.#dealings.closeReceiving(statementHash(plan));
       return await this.#destroyed(plan, "next");
+    });
+  }
+
+  /** In a burnt attempt only: what is opened then is of shares that never come into force. */
+  reveal(planHash: string, check: ReshardCheck): Promise<string> {
+    return this.#turns.run(async () => {
+      if (this.#get(planHash).stage !== "burnt") throw new Refusal("ATTEMPT_OPEN", "no seal is opened before the BURN certificate");
+      return await this.#dealings.reveal(planHash, check);
     });
   }
 

@@ -74,7 +74,10 @@ export const hsmCalls = {
     args: z.object({ id: receivingId, vault, shards: batch(batchShard), t: threshold, nextT: threshold, holders: parties(dealTo), witnesses: parties(dealTo) }),
     result: z.object({ holders: z.array(dealtPiece), witnesses: z.array(dealtPiece) }),
   },
-  revealSeal: { args: z.object({ id: receivingId, x }), result: exactly(32) },
+  revealSeal: {
+    args: dealtBox.extend({ id: receivingId, x, recipient: point, transcript, keyIds: batch(keyId), published: exactly(16) }),
+    result: exactly(32),
+  },
   closeDealing: { args: z.object({ id: receivingId }), result: done },
   receiveDealt: {
     args: z.object({

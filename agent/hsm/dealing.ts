@@ -1,7 +1,8 @@
-import { seal, sealRevealable } from "../protocol/seal.ts";
+import { openByEphemeral, seal, sealRevealable } from "../protocol/seal.ts";
 import { systemRandom } from "../runtime/random.ts";
-import { secretBytes, secretCopy, wipe } from "../runtime/secrets.ts";
-import { dealMask } from "../sharding/reshare.ts";
+import { equalBytes, secretBytes, secretCopy, wipe } from "../runtime/secrets.ts";
+import { expandMatrix } from "../sharding/check.ts";
+import { dealMask, holderValue } from "../sharding/reshare.ts";
 import { splitSecret } from "../sharding/shamir.ts";
 import { HsmError } from "./errors.ts";
 import type { DealTo, Hsm } from "./hsm.ts";
@@ -12,6 +13,7 @@ const maskBytes = 16;
 const mostOpen = 64;
 
 type Deal = Parameters<Hsm["dealShards"]>[0];
+type Accusation = Parameters<Hsm["revealSeal"]>[0];
 type Sealed = Awaited<ReturnType<Hsm["dealShards"]>>;
 
 interface Dealing {
@@ -56,13 +58,19 @@ export class Dealings {
     }
   }
 
-  /** A copy of the scalar that opens the piece of holder `x`. Throws REVEAL_ALREADY_GIVEN, DEALING_MISSING, PIECE_MISSING. */
-  reveal(id: string, x: number): Uint8Array {
+  /**
+   * A copy of the scalar that opens the piece of holder `x`, if that piece is not what the holder published. Throws
+   * REVEAL_ALREADY_GIVEN, DEALING_MISSING, PIECE_MISSING, CHECK_MATCHES, SEAL_INVALID (not our piece to it).
+   */
+  reveal({ id, x, recipient, enc, ct, info, ...accused }: Accusation): Uint8Array {
     const dealing = this.#open.get(id);
     if (dealing === undefined) throw closed(id);
     if (dealing.revealed !== undefined && dealing.revealed !== x) throw new HsmError("REVEAL_ALREADY_GIVEN", `${id} has revealed the piece of holder ${dealing.revealed}`);
     const ephemeral = dealing.ephemerals.get(x);
     if (ephemeral === undefined) throw new HsmError("PIECE_MISSING", `${id} dealt nothing to a holder ${x}`);
+    // An honest holder's seal is never opened: with t'-1 holders in league that would be the key (docs/resharding.md).
+    const piece = openByEphemeral(ephemeral, recipient, enc, info, info, ct);
+    if (matches(piece, accused)) throw new HsmError("CHECK_MATCHES", `holder ${x} published what it was dealt in ${id}`);
     dealing.revealed = x;
     return secretCopy(ephemeral);
   }
@@ -71,6 +79,19 @@ export class Dealings {
   close(id: string): void {
     wipe(...this.#open.get(id)?.ephemerals.values() ?? []);
     this.#open.delete(id);
+  }
+}
+
+/** Whether the piece is what its holder answered to; the piece is wiped. */
+function matches(piece: Uint8Array, { transcript, keyIds, published }: Pick<Accusation, "transcript" | "keyIds" | "published">): boolean {
+  const shares = keyIds.map((_, i) => secretCopy(piece.subarray(i * shareBytes, (i + 1) * shareBytes)));
+  const mask = secretCopy(piece.subarray(keyIds.length * shareBytes));
+  try {
+    if (piece.length !== keyIds.length * shareBytes + maskBytes) return true;
+    const terms = shares.map((share, i) => ({ matrix: expandMatrix(transcript, keyIds[i] ?? ""), share }));
+    return equalBytes(holderValue(terms, mask), published);
+  } finally {
+    wipe(piece, mask, ...shares);
   }
 }
 

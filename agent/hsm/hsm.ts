@@ -109,11 +109,14 @@ export interface Hsm {
     id: string; vault: Vault; shards: readonly BatchShard[]; t: number; nextT: number; holders: readonly DealTo[]; witnesses: readonly DealTo[];
   }): Promise<{ holders: SealedBox[]; witnesses: SealedBox[] }>;
   /**
-   * The ephemeral private key (32 bytes, big endian) of the piece dealt to holder `x`, for a burnt attempt in which it
-   * and the dealer accuse each other: see openByEphemeral. One holder a deal; the same again repeats.
-   * Rejects with REVEAL_ALREADY_GIVEN, DEALING_MISSING, PIECE_MISSING (nothing was dealt to x).
+   * The ephemeral private key (32 bytes, big endian) of the piece dealt to holder `x`, in a burnt attempt, if the
+   * piece is not what the holder published about it (16 bytes, protocol.md §7 CHECK): see openByEphemeral. The
+   * caller gives piece and recipient as they were sent. One holder a deal; the same again repeats. Rejects with
+   * CHECK_MATCHES, REVEAL_ALREADY_GIVEN, DEALING_MISSING, PIECE_MISSING (nothing was dealt to x), SEAL_INVALID.
    */
-  revealSeal(args: { id: string; x: number }): Promise<Uint8Array>;
+  revealSeal(args: {
+    id: string; x: number; recipient: Uint8Array; info: Uint8Array; transcript: Uint8Array; keyIds: readonly string[]; published: Uint8Array;
+  } & SealedBox): Promise<Uint8Array>;
   /** Wipes what {@link revealSeal} needs; nothing happens if there is none. The id is then forgotten, as by a restart. */
   closeDealing(args: { id: string }): Promise<void>;
 

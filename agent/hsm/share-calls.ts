@@ -24,7 +24,7 @@ export function shareCalls(sealKeys: SealKeys): { readonly [K in ShareCall]: Ans
     releaseShard: ({ vault, sealed, aad, digestPrefix, digest, ...to }) => shards.release(vault, sealed, aad, { digestPrefix, digest }, to),
     resealShards: ({ from, to, shards: batch }) => shards.reseal(from, to, batch),
     dealShards: (deal) => dealings.deal(deal),
-    revealSeal: ({ id, x }) => dealings.reveal(id, x),
+    revealSeal: (args) => dealings.reveal(args),
     closeDealing: ({ id }) => { dealings.close(id); },
     receiveDealt: ({ id, keys, dealers }) => { receiving.receiveDealt(id, keys, dealers); },
     holderCheck: ({ id, transcript, keys }) => receiving.dealt(id).holderCheck(transcript, keys),

@@ -60,6 +60,8 @@ const reshardRequests = {
   /** Certificate D; null while a request on the old epoch still runs here. */
   "reshard-settle": { request: settlement, response: destroyed },
   "reshard-burn": { request: z.strictObject({ plan: reshardPlan }), response: z.strictObject({ burn: batchBurn }) },
+  /** After a burnt attempt: a dealer opens its seal to a holder whose CHECK is not what it dealt, and no other. */
+  "reshard-reveal": { request: z.strictObject({ plan: hash, check: reshardCheck }), response: z.strictObject({ ephemeral: base64url(32) }) },
   /** The BURN certificate; null while what is to be destroyed is not yet. */
   "reshard-bury": { request: burial, response: destroyed },
 } as const satisfies RequestTable;

@@ -135,8 +135,9 @@ void t.test("nor of what a re-shard brings: shares, new shares, sub-shares, mask
 
   const wire = await scene.deal();
   for (const dealer of dealerXs) {
-    const { enc, ct, info } = wire.holders.get(9)!.get(dealer)!;
-    keep(openByEphemeral(await hsm.revealSeal({ id: scene.dealing(dealer), x: 9 }), scene.joined.get(9)!, enc, info, info, ct));
+    const piece = wire.holders.get(9)!.get(dealer)!;
+    const { enc, ct, info } = piece;
+    keep(openByEphemeral(await hsm.revealSeal(scene.accusation(dealer, 9, piece, bytes(16))), scene.joined.get(9)!, enc, info, info, ct));
   }
   // A deal to the test itself, which so knows every piece; and one that is refused at its last shard.
   const reader = generateRecipient();

@@ -53,7 +53,7 @@ export function reshardContract(t: Test, hsm: Hsm): void {
       ["a threshold of one", { nextT: 1 }, "THRESHOLD_INVALID"],
     ] as const) {
       await refuses(t, hsm.dealShards({ ...args, ...change }), code, what);
-      await refuses(t, hsm.revealSeal({ id: args.id, x: 9 }), "DEALING_MISSING", "and nothing is kept of it");
+      await refuses(t, hsm.revealSeal({ ...scene.accusation(2, 9, { enc: bytes(65), ct: bytes(96), info: bytes(1) }, bytes(16)), id: args.id }), "DEALING_MISSING", "and nothing is kept of it");
     }
     const { holders, witnesses } = await hsm.dealShards(args);
     t.same([holders.length, witnesses.length], [newXs.length, oldXs.length], "the refused ones were no deal");
@@ -183,7 +183,11 @@ export function reshardContract(t: Test, hsm: Hsm): void {
     const { verdict, values } = await scene.check();
     t.same(verdict, { kind: "dealers-off-degree", pairs: [{ dealer: 3, holder: 9 }] });
 
-    const reveal = (x: number) => hsm.revealSeal({ id: scene.dealing(3), x });
+    const published = values.get(9)![1]!;
+    const reveal = (x: number, piece = honest) => hsm.revealSeal({ ...scene.accusation(3, 9, piece, published), x });
+    const matching = wire.holders.get(4)!.get(3)!;
+    await refuses(t, hsm.revealSeal(scene.accusation(3, 4, matching, values.get(4)![1]!)), "CHECK_MATCHES", "an honest holder's seal is never opened");
+    await refuses(t, reveal(9, matching), "SEAL_INVALID", "nor by another piece");
     await refuses(t, reveal(77), "PIECE_MISSING", "no such holder");
     await refuses(t, reveal(5), "PIECE_MISSING", "witnesses' pieces are not revealed");
     const ephemeral = await reveal(9);
@@ -195,8 +199,9 @@ export function reshardContract(t: Test, hsm: Hsm): void {
     t.throws(() => openByEphemeral(ephemeral, scene.joined.get(9)!, sent.enc, sent.info, sent.info, sent.ct), { code: "SEAL_INVALID" }, "and it opens no other seal");
     t.same(await reveal(9), ephemeral, "the same again");
     await refuses(t, reveal(4), "REVEAL_ALREADY_GIVEN", "one a deal");
-    t.not(Buffer.compare(await hsm.revealSeal({ id: scene.dealing(2), x: 9 }), ephemeral), 0);
-    await refuses(t, hsm.revealSeal({ id: "nobody", x: 9 }), "DEALING_MISSING", "no such deal");
+    const other = scene.accusation(2, 9, wire.holders.get(9)!.get(2)!, bytes(16));
+    t.not(Buffer.compare(await hsm.revealSeal(other), ephemeral), 0);
+    await refuses(t, hsm.revealSeal({ ...other, id: "nobody" }), "DEALING_MISSING", "no such deal");
     await scene.close();
     await scene.close();
     await refuses(t, reveal(9), "DEALING_MISSING", "closed");

@@ -59,6 +59,11 @@ export class Reshard {
 
   box(x: number): string { return `${this.attempt}-${x}`; }
   dealing(x: number): string { return `${this.attempt}-deal-${x}`; }
+  /** What a dealer asks when holder `x` published `published` about `piece`. */
+  accusation(dealer: number, x: number, piece: DealtBox, published: Uint8Array): Parameters<Hsm["revealSeal"]>[0] {
+    return { id: this.dealing(dealer), x, recipient: this.joined.get(x)!, ...piece, transcript: this.transcript, keyIds: this.keysOf(x).map(({ keyId }) => keyId), published };
+  }
+
   info(dealer: number, recipient: number, role: string): Uint8Array { return utf8(`${this.attempt}: ${dealer} to ${role} ${recipient}`); }
 
   dealArgs(dealer: number): Parameters<Hsm["dealShards"]>[0] {

@@ -27,7 +27,7 @@ if (softhsm === undefined) {
     await t.rejects(scene.holderCheck(3), { code: "RECEIVING_MISSING" });
     await t.rejects(scene.witnessCheck(3), { code: "RECEIVING_MISSING" });
     await t.rejects(hsm.commitDealt(scene.commitArgs(4, digests)), { code: "RECEIVING_MISSING" });
-    await t.rejects(hsm.revealSeal({ id: scene.dealing(2), x: 9 }), { code: "DEALING_MISSING" });
+    await t.rejects(hsm.revealSeal(scene.accusation(2, 9, { enc: new Uint8Array(65), ct: new Uint8Array(96), info: new Uint8Array(1) }, new Uint8Array(16))), { code: "DEALING_MISSING" });
   });
   void t.test("the greatest batch passes, one key or party more does not", async (t) => {
     const [shards, boxes] = [1001, 256].map((length) => Array.from({ length }));
