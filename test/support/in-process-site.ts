@@ -40,6 +40,8 @@ export interface SiteOptions {
   readonly clients?: Readonly<Record<string, string | undefined>>;
   readonly log?: Log;
   readonly config?: Readonly<Record<string, unknown>>;
+  /** A box's HSM, decorated: for one that lies. */
+  readonly hsm?: (box: string, hsm: Hsm) => Hsm;
   /** Of the boxes; 0 lets a coordinator change holders as fast as it likes. */
   readonly reshardWindowMs?: number;
 }
@@ -141,7 +143,8 @@ export class InProcessSite {
   }
 
   async #joinBox(id: string): Promise<{ hsm: Hsm; key: string; vault: { generation: number; enc: string; ct: string } }> {
-    const hsm = memoryHsm(id);
+    const plain = memoryHsm(id);
+    const hsm = this.#options.hsm?.(id, plain) ?? plain;
     const key = toBase64url(await hsm.createKey("identity"));
     const recipient = await hsm.createSealKey({ generation: 1 });
     const { enc, ct } = await hsm.createVault({ generation: 1 });

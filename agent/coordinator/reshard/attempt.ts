@@ -15,7 +15,17 @@ export type Outcome =
   /** Boxes that did not answer in time: the next attempt does without them. */
   | { readonly kind: "silent"; readonly step: string; readonly boxes: readonly string[] }
   | { readonly kind: "refused"; readonly step: string; readonly box: string; readonly code: string }
-  | { readonly kind: "bad-deal"; readonly verdict: Verdict };
+  | ({ readonly kind: "bad-deal" } & BadDeal);
+
+/** Everything that was published in an attempt whose deals are no sharing of the same key. */
+export interface BadDeal {
+  readonly verdict: Exclude<Verdict, { kind: "accepted"; proven: true }>;
+  readonly transcript: string;
+  readonly joins: readonly Join[];
+  readonly dealt: readonly Dealt[];
+  readonly checks: readonly ReshardCheck[];
+}
+export interface Dealt { readonly deal: ReshardDeal; readonly pieces: readonly Sealed[] }
 
 class StepFailed extends Error {
   readonly outcome: Outcome;
@@ -24,8 +34,6 @@ class StepFailed extends Error {
     this.outcome = outcome;
   }
 }
-
-interface Dealt { readonly deal: ReshardDeal; readonly pieces: readonly Sealed[] }
 
 /**
  * Drives one attempt from PLAN to PREPARED (protocol.md §7). Everything of it is in memory: whatever fails, and
@@ -68,7 +76,7 @@ export class AttemptRun {
       (await exchange.request(boxRequests, "reshard-seal", box, { plan, joins, deals, pieces: this.#piecesFor(box, dealt) }, options)).sealed);
     const checks = await this.#ask("check", everybody, async (box): Promise<ReshardCheck> => (await exchange.request(boxRequests, "reshard-check", box, { plan, sealed }, options)).check);
     const verdict = await judgeReshardChecks(this.#plan, transcript, checks, site.current);
-    if (verdict.kind !== "accepted" || !verdict.proven) return { kind: "bad-deal", verdict };
+    if (verdict.kind !== "accepted" || !verdict.proven) return { kind: "bad-deal", verdict, transcript, joins, dealt, checks };
     const holders = this.#plan.body.holders.map(({ box }) => box);
     const prepared = await this.#ask("prepare", holders, async (box): Promise<BatchPrepared> => (await exchange.request(boxRequests, "reshard-prepare", box, { plan, checks }, options)).prepared);
     const records = recordsOf(this.#plan, checks);

@@ -2,10 +2,11 @@ import type { KeyRecord } from "../../protocol/key-record.ts";
 import type { ReshardPlan } from "../../protocol/reshard.ts";
 import type { Wish } from "../../rules/reshard/propose.ts";
 import type { CoordinatorParts } from "../parts.ts";
-import type { Outcome } from "./attempt.ts";
+import type { BadDeal, Outcome } from "./attempt.ts";
 
 const firstWaitMs = 1000;
 const mostWaitMs = 60_000;
+const mostLeftOut = 2;
 
 interface Of {
   /** When the period is over. */
@@ -16,6 +17,9 @@ interface Of {
   tryAt: number;
   /** Halves of a batch that somebody refused: keys of different parts go apart. */
   part: string;
+  /** One box after the other, since the last good deal. */
+  leftOut: string[];
+  gaveUp: boolean;
 }
 
 /** When to try what again, and with whom not: the coordinator's memory of what went wrong, forgotten in a restart. */
@@ -36,8 +40,7 @@ export class Patience {
 
   /** Ordered: due at once. */
   order(key: string): void {
-    this.#of(key).ordered = true;
-    this.#of(key).tryAt = -Infinity;
+    Object.assign(this.#of(key), { ordered: true, tryAt: -Infinity, leftOut: [], gaveUp: false });
   }
 
   mayTry(key: string): boolean {
@@ -50,11 +53,14 @@ export class Patience {
 
   wish({ key }: KeyRecord): Wish {
     const now = this.#parts.clock.now();
-    const { dueAt, ordered, changedAt } = this.#of(key);
+    const { dueAt, ordered, changedAt, leftOut, gaveUp } = this.#of(key);
+    const avoid = new Set([...this.#avoidUntil].filter(([, until]) => now < until).map(([box]) => box));
+    const [suspect] = leftOut.slice(-1);
+    if (suspect !== undefined) avoid.add(suspect);
     return {
       due: ordered ? "order" : now >= dueAt ? "period" : null,
       mayChange: now - changedAt >= this.#parts.config.reshardWindowMs,
-      avoid: new Set([...this.#avoidUntil].filter(([, until]) => now < until).map(([box]) => box)),
+      avoid, gaveUp,
       suspicion: this.#suspicion,
     };
   }
@@ -63,7 +69,6 @@ export class Patience {
   failed({ body }: ReshardPlan, outcome: Exclude<Outcome, { kind: "prepared" }>): void {
     const now = this.#parts.clock.now();
     if (outcome.kind === "silent") for (const box of outcome.boxes) this.#avoidUntil.set(box, now + this.#parts.config.lostMs);
-    if (outcome.kind === "bad-deal") for (const { box } of body.dealers) this.#suspicion.set(box, (this.#suspicion.get(box) ?? 0) + 1);
     body.keys.forEach(({ key }, i) => {
       const of = this.#of(key);
       of.failures += 1;
@@ -73,17 +78,42 @@ export class Patience {
     });
   }
 
+  /**
+   * Bad deals that named nobody: the next attempt leaves one box out, never the same one again, and after two such
+   * the site holds and pages (protocol.md §7). That is suspicion, not proof.
+   */
+  badDeal({ body }: ReshardPlan, verdict: BadDeal["verdict"], named: boolean): void {
+    if (named) return;
+    // Off its degree is one dealer, or the holder that says so; sums that differ may be any dealer's.
+    const off = verdict.kind === "dealers-off-degree" ? new Set(verdict.pairs.map(({ dealer }) => dealer)) : undefined;
+    const accused = body.dealers.filter(({ x }) => off?.has(x) ?? true).map(({ box }) => box);
+    for (const box of accused) this.#suspicion.set(box, (this.#suspicion.get(box) ?? 0) + 1);
+    const witnesses = verdict.kind === "witnesses-off-degree" ? verdict.liars ?? [] : [];
+    for (const { key } of body.keys) {
+      const of = this.#of(key);
+      const liar = body.witnesses.find(({ x, box }) => witnesses.includes(x) && !of.leftOut.includes(box))?.box;
+      const suspects = accused.filter((box) => !of.leftOut.includes(box)).sort((a, b) => this.#suspected(b) - this.#suspected(a));
+      const next = liar ?? suspects[0];
+      if (next === undefined || of.leftOut.length >= mostLeftOut) of.gaveUp = true;
+      else of.leftOut.push(next);
+    }
+  }
+
+  #suspected(box: string): number {
+    return this.#suspicion.get(box) ?? 0;
+  }
+
   settled(key: string, changed: boolean): void {
     const of = this.#of(key);
     const now = this.#parts.clock.now();
-    Object.assign(of, { dueAt: now + this.#period(), ordered: false, failures: 0, tryAt: -Infinity, part: "" });
+    Object.assign(of, { dueAt: now + this.#period(), ordered: false, failures: 0, tryAt: -Infinity, part: "", leftOut: [], gaveUp: false });
     if (changed) of.changedAt = now;
   }
 
   #of(key: string): Of {
     let of = this.#keys.get(key);
     if (of === undefined) {
-      of = { dueAt: this.#parts.clock.now() + this.#period(), ordered: false, changedAt: -Infinity, failures: 0, tryAt: -Infinity, part: "" };
+      of = { dueAt: this.#parts.clock.now() + this.#period(), ordered: false, changedAt: -Infinity, failures: 0, tryAt: -Infinity, part: "", leftOut: [], gaveUp: false };
       this.#keys.set(key, of);
     }
     return of;

@@ -12,6 +12,7 @@ import { AttemptRun, type Outcome } from "./attempt.ts";
 import { Backups } from "./backups.ts";
 import { Driver } from "./driver.ts";
 import type { Entry, Journal } from "./journal.ts";
+import { Namer } from "./namer.ts";
 import { Patience } from "./patience.ts";
 
 export class ReshardError extends ShardkeepError<"UNKNOWN_KEY" | "RESHARD_HELD" | "RESHARD_FAILED"> {}
@@ -33,8 +34,10 @@ export class Resharder {
   readonly #driver: Driver;
   readonly #patience: Patience;
   readonly #backups: Backups;
+  readonly #namer: Namer;
   readonly #holds = new Map<string, Hold>();
   readonly #orders = new Map<string, Order[]>();
+  readonly #deciding = new Map<string, () => void>();
   #running = false;
   #cancel: () => void = () => undefined;
 
@@ -44,6 +47,7 @@ export class Resharder {
     this.#keys = keys;
     this.#journal = journal;
     this.#patience = new Patience(parts);
+    this.#namer = new Namer(parts, fleet);
     this.#backups = new Backups(fleet, keys, journal);
     this.#driver = new Driver(parts, fleet, keys, journal);
     for (const { record } of keys.all()) if (record.epoch > 1) this.#patience.assumeChanged(record.key);
@@ -164,7 +168,20 @@ export class Resharder {
     this.#parts.log.info("re-shard planned", { keys: records.length, key: records[0]?.key ?? "", reason: plan.body.reason, holders: plan.body.holders.map(({ box }) => box).join(" ") });
     const outcome = await new AttemptRun(this.#parts, plan).run();
     await this.#ended(entry, outcome);
+    const burnt = this.#untilDecided(statementHash(plan));
     this.#driver.drive();
+    if (outcome.kind !== "bad-deal") return;
+    await burnt;
+    const named = this.#journal.get(statementHash(plan))?.phase === "burnt" && await this.#namer.name(plan, outcome);
+    this.#patience.badDeal(plan, outcome.verdict, named);
+  }
+
+  /** Or until it has had the time for it: a stuck attempt must not hold up other keys. */
+  #untilDecided(planHash: string): Promise<void> {
+    return new Promise((resolve) => {
+      this.#deciding.set(planHash, resolve);
+      this.#parts.clock.after(3 * this.#parts.config.reshardStepMs, resolve);
+    });
   }
 
   async #plan({ reason, dealers, witnesses, holders }: Planned, records: readonly KeyRecord[]): Promise<ReshardPlan> {
@@ -208,6 +225,9 @@ export class Resharder {
 
   #decided({ plan, phase }: Entry): void {
     const { holders, keys } = plan.body;
+    const planHash = statementHash(plan);
+    this.#deciding.get(planHash)?.();
+    this.#deciding.delete(planHash);
     if (phase === "settled") {
       for (const { key, previous } of keys) {
         const record = this.#keys.get(key)?.record;

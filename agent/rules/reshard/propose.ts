@@ -21,6 +21,8 @@ export interface Wish {
   readonly mayChange: boolean;
   /** Boxes to do without this time: they missed the last deadline. */
   readonly avoid: ReadonlySet<string>;
+  /** Several attempts without one suspect after the other have failed: people must look (protocol.md §7). */
+  readonly gaveUp: boolean;
   /** In how many failed deals a box was a dealer: the least suspected deal. */
   readonly suspicion: ReadonlyMap<string, number>;
 }
@@ -35,6 +37,7 @@ export type Hold =
   | "floor" // fewer holders than threshold and margin allow
   | "too-few-witnesses" // fewer than t + 1 old holders can take part
   | "several-out" // more than one holder is out: by itself a coordinator changes one
+  | "bad-deals" // the deals were bad with one box after the other left out
   | "window"; // a holder was changed a short time ago
 
 /** What to do about one key now: a pure function, asked again whenever something changes. */
@@ -46,6 +49,7 @@ export function proposeReshard(record: KeyRecord, boxes: readonly BoxView[], wis
   const spare = spareFor(record, boxes, wish);
   const change = wantedChange(record, views, out, spare, wish);
   if (change === null) return { kind: "nothing" };
+  if (wish.gaveUp) return { kind: "hold", why: "bad-deals" };
   const { reason, leave, come } = change;
   // A box that only missed a deadline is out of this attempt as well: all new holders must prepare.
   const leaving = leave ?? absent[0]?.box;
