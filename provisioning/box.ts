@@ -1,6 +1,9 @@
 import type { Command } from "commander";
 import { z } from "zod";
-import { command, configOption, group, json, optionsOf } from "./options.ts";
+import { id } from "../agent/protocol/primitives.ts";
+import { connected } from "./connected.ts";
+import { duration, written } from "./duration.ts";
+import { argument, client, clientOption, command, configOption, group, json, optionsOf } from "./options.ts";
 import { result } from "./output.ts";
 import { provision } from "./programs.ts";
 
@@ -32,6 +35,31 @@ function acceptCommand(): Command {
     });
 }
 
+function pauseCommand(): Command {
+  return command("pause", "announce that a box may be silent: it is not lost until the time is over", ["box pause box-3 --for 1h", "box pause box-3 --for 90s --client admin/client.yaml"])
+    .argument("<box>")
+    .option("--for <time>", "how long, like 90s, 30m or 2h; at most a day")
+    .option(...clientOption)
+    .action(async (name: string, _: unknown, from: Command) => {
+      const options = optionsOf(from, z.strictObject({ ...client, for: duration }));
+      const box = argument(from, "BOX", id, name);
+      const { state } = await connected(options.client, (one) => one.request("box-pause", { box, forMs: options.for }));
+      result(options.json, { box, state, forMs: options.for }, [`${box} may be silent for ${written(options.for)}; sooner back: shardkeep box resume ${box}`]);
+    });
+}
+
+function resumeCommand(): Command {
+  return command("resume", "end a box's maintenance before its time: from now on its silence counts", ["box resume box-3"])
+    .argument("<box>")
+    .option(...clientOption)
+    .action(async (name: string, _: unknown, from: Command) => {
+      const options = optionsOf(from, z.strictObject(client));
+      const box = argument(from, "BOX", id, name);
+      const { state } = await connected(options.client, (one) => one.request("box-resume", { box }));
+      result(options.json, { box, state }, [`${box} is ${state}`]);
+    });
+}
+
 export function boxCommand(): Command {
-  return group("box", "this box", [requestCommand(), acceptCommand()]);
+  return group("box", "this box: request, accept; any box: pause, resume", [requestCommand(), acceptCommand(), pauseCommand(), resumeCommand()]);
 }

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { z } from "zod";
 import { connected } from "./connected.ts";
+import { written } from "./duration.ts";
 import { client, clientOption, command, optionsOf } from "./options.ts";
 import { result, table } from "./output.ts";
 
@@ -10,12 +11,13 @@ export function statusCommand(): Command {
     .action(async (_: unknown, from: Command) => {
       const options = optionsOf(from, z.strictObject(client));
       const status = await connected(options.client, (one) => one.request("status", {}));
-      const { site, coordinator, siteRecord, sealed, boxes, keys, operations } = status;
+      const { site, coordinator, siteRecord, sealed, boxes, keys, operations, hold } = status;
       result(options.json, status, [
         `site ${site}, coordinator ${coordinator}, record version ${siteRecord.version} (${sealed ? "sealed" : "UNSEALED"}), ${operations} operation(s) under way`,
+        ...(hold === null ? [] : ["HELD: fewer than a majority of the boxes is there, so it may be our own network: nobody is declared lost"]),
         "",
-        ...table(["BOX", "ZONE", "STATE", "HSM", "SENSOR", "SHARDS", "RECORD"], boxes.map((box) => [
-          box.box, box.zone, box.state, box.hsm, box.emulated ? `${box.sensor} (emulated)` : box.sensor, box.holdings, box.siteRecord,
+        ...table(["BOX", "ZONE", "STATE", "HSM", "SENSOR", "SHARDS", "RECORD", "SINCE"], boxes.map((box) => [
+          box.box, box.zone, box.state, box.hsm, box.emulated ? `${box.sensor} (emulated)` : box.sensor, box.holdings, box.siteRecord, written(box.sinceMs),
         ])),
         "",
         ...table(["KEY", "KIND", "THRESHOLD", "HOLDERS LIVE", "EPOCH", "ORIGIN"], keys.map((key) => [

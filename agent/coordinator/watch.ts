@@ -30,7 +30,6 @@ export class Watch {
     this.#maintenances = new Maintenances(parts.store);
     const now = parts.clock.now();
     for (const { box, forMs } of this.#maintenances.all()) this.step(box, { type: "pause", until: now + forMs });
-    this.tick(); // from here on also those are watched that are never heard
   }
 
   start(): void {

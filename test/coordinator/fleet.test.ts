@@ -38,6 +38,7 @@ function scene(change: object = {}) {
         asked.push([name, box]);
         if (name !== "probe") return Promise.resolve({});
         const answer = answers.get(box);
+        if (answer instanceof Promise) return answer;
         return answer === undefined ? Promise.reject(new ShardkeepError("NO_ANSWER", "silent")) : Promise.resolve(answer);
       },
     },
@@ -154,6 +155,37 @@ void t.test("a silent box is lost once, after its probes have failed; back from 
   t.strictSame([fleet.liveness("box-3"), fleet.sinceMs("box-3")], ["returning", 10_000]);
   await live(14_000, all);
   t.ok(fleet.isSteady("box-3"));
+});
+
+void t.test("a box that is not heard once since our start is waited for, and then judged like the others", async (t) => {
+  const { live, lost } = scene();
+  await live(600_000, ["box-1", "box-2"]);
+  t.strictSame(lost, []);
+  await live(4000, ["box-1", "box-2"]);
+  t.strictSame(lost, ["box-3"]);
+});
+
+void t.test("one probe of a box at a time", async (t) => {
+  const { live, asked, answers } = scene({ suspectMs: 1000 });
+  answers.set("box-3", new Promise(() => undefined));
+  for (let i = 0; i < 3; i++) {
+    await live(2000, all);
+    await live(6000, ["box-1", "box-2"]);
+  }
+  t.strictSame(asked.filter(([name, box]) => name === "probe" && box === "box-3"), [["probe", "box-3"]]);
+});
+
+void t.test("a coordinator that was halted itself finds everybody silent, and loses nobody", async (t) => {
+  const { fleet, live, clock, answers, lost } = scene();
+  await live(2000, all);
+  let unanswered: (error: Error) => void = () => undefined;
+  answers.set("box-3", new Promise((_resolve, reject) => { unanswered = reject; }));
+  await live(10_000, ["box-1", "box-2"]);
+  t.equal(fleet.liveness("box-3"), "probed");
+  await clock.advance(20_000);
+  unanswered(new Error("too late"));
+  await settle();
+  t.strictSame([fleet.liveness("box-3"), fleet.hold, lost], ["suspect", true, []]);
 });
 
 void t.test("a probe that is answered with work saves a box whose heartbeats are lost; another answer does not", async (t) => {
