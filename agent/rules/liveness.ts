@@ -133,7 +133,7 @@ export function stepLiveness<T extends EventType>(state: LivenessState, event: E
 
 /** Whether it may still be asked. One that a hold keeps from being lost is not asked for ever. */
 export function isLive(state: LivenessState, now: number, { lostMs }: LivenessTimes): boolean {
-  return state.phase === "ready" || (isDoubted(state.phase) && silence(state, now) < lostMs);
+  return state.phase === "ready" || state.phase === "returning" || (isDoubted(state.phase) && silence(state, now) < lostMs);
 }
 
 /**

@@ -75,8 +75,10 @@ void t.test("a heartbeat counts once and in order within a boot; a malformed one
   fleet.tick();
   for (const data of [beat(5), beat(4), beat(9, { nonce: "short" }), { counter: 9 }, null]) fleet.heard("box-1", "boot-a", data);
   t.strictSame([fleet.nonceOf("box-1"), fleet.liveness("box-1"), heard.length], [filled(16, 5), "suspect", 1]);
-  fleet.heard("box-1", "boot-a", beat(6));
+  fleet.heard("box-1", "boot-a", beat(6, { inventory: holds("box-1", holding).inventory }));
   t.strictSame([fleet.nonceOf("box-1"), fleet.liveness("box-1"), fleet.holdingsOf("box-1")], [filled(16, 6), "ready", [holding]]);
+  fleet.heard("box-1", "boot-a", beat(7));
+  t.strictSame(fleet.holdingsOf("box-1"), [], "a list that was lost on its way is not the one before it");
   fleet.heard("box-1", "boot-b", beat(1));
   t.strictSame([fleet.nonceOf("box-1"), fleet.holdingsOf("box-1")], [filled(16, 1), []], "another boot counts anew and says anew what it holds");
   t.strictSame(asked, [], "and who is up to date is told nothing");

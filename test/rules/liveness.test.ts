@@ -148,7 +148,7 @@ void t.test("a gap while it returns begins its time anew; nobody is told of a se
 
 void t.test("who may be asked", (t) => {
   const live = (phase: Liveness, now: number): boolean => isLive(at(phase), now, times);
-  t.strictSame(liveness.options.filter((phase) => live(phase, 3000)), ["ready", "suspect", "probed"]);
+  t.strictSame(liveness.options.filter((phase) => live(phase, 3000)), ["ready", "suspect", "probed", "returning"]);
   t.strictSame([live("suspect", 16_999), live("suspect", 17_000), live("probed", 17_000), live("ready", 17_000)], [true, false, false, true], "a hold keeps nobody asked for ever");
   t.end();
 });
