@@ -1,0 +1,36 @@
+import t from "tap";
+import { driveTable, isDecided, stepDrive, type DriveEvent, type Message, type Phase } from "../../../agent/rules/reshard/drive.ts";
+
+const phases: readonly Phase[] = ["planned", "certified", "settled", "burning", "burnt"];
+const events: readonly DriveEvent[] = ["prepared-by-all", "failed", "activated-enough", "burnt-enough"];
+
+void t.test("the whole table, row by row: a change of it is a change here", (t) => {
+  t.strictSame(driveTable, {
+    planned: { shows: null, on: { "prepared-by-all": "certified", "failed": "burning" } },
+    certified: { shows: "activate", on: { "activated-enough": "settled" } },
+    settled: { shows: "settle", on: {} },
+    burning: { shows: "burn", on: { "burnt-enough": "burnt" } },
+    burnt: { shows: "bury", on: {} },
+  });
+  t.strictSame(phases.filter(isDecided), ["settled", "burnt"]);
+  for (const phase of phases) for (const event of events) t.equal(stepDrive(phase, event), driveTable[phase].on[event] ?? null, `${phase} ${event}`);
+  t.end();
+});
+
+void t.test("on no way are P and an order to burn both shown, nor both certificates", (t) => {
+  let ways = 0;
+  const walk = (phase: Phase, shown: readonly Message[]): void => {
+    const now = [...shown, driveTable[phase].shows];
+    t.notOk(now.includes("activate") && now.includes("burn"), now.join(" "));
+    t.notOk(now.includes("settle") && now.includes("bury"), now.join(" "));
+    const next = events.flatMap((event) => stepDrive(phase, event) ?? []);
+    if (next.length === 0) {
+      ways += 1;
+      t.ok(isDecided(phase), `${phase} is an end`);
+    }
+    for (const to of next) walk(to, now);
+  };
+  walk("planned", []);
+  t.equal(ways, 2, "forward or back");
+  t.end();
+});
