@@ -5,6 +5,7 @@ import type { CoordinatorParts } from "../../agent/coordinator/parts.ts";
 import { Journal } from "../../agent/coordinator/reshard/journal.ts";
 import type { KeyRecord } from "../../agent/protocol/key-record.ts";
 import type { ReshardPlan } from "../../agent/protocol/reshard.ts";
+import { openMemoryStore, type MemoryDisk } from "../support/memory-store.ts";
 import { beyondLimits } from "./limits.ts";
 import type { Attempted, Listener, Said } from "./observed.ts";
 import { Observed } from "./observed.ts";
@@ -31,6 +32,7 @@ export class Invariants implements Listener {
   readonly #shownP = new Set<string>();
   readonly #certified = new Set<string>();
   #later: (() => Promise<void>)[] = [];
+  #read: { readonly records: MemoryDisk["records"]; readonly journal: Journal; readonly keys: KeyShelf } | undefined;
 
   constructor(site: Site) {
     this.#site = site;
@@ -135,13 +137,24 @@ export class Invariants implements Listener {
     return new Attempts(this.#world.machine(box).view(), clock, 0).get(planHash)?.stage ?? "joined";
   }
 
+  /** As it is on the coordinator's disk. */
   journal(): Journal {
-    return new Journal(this.#world.machine(coordinatorId).view());
+    return this.#durable().journal;
   }
 
   /** The newest record that the coordinator knows. */
   recordOf(key: string): KeyRecord | undefined {
-    return new KeyShelf({ store: this.#world.machine(coordinatorId).view() } as unknown as CoordinatorParts).get(key)?.record;
+    return this.#durable().keys.get(key)?.record;
+  }
+
+  /** Read anew only when the disk has changed. */
+  #durable(): { readonly journal: Journal; readonly keys: KeyShelf } {
+    const { disk } = this.#world.machine(coordinatorId);
+    if (this.#read?.records !== disk.records) {
+      const store = openMemoryStore(disk);
+      this.#read = { records: disk.records, journal: new Journal(store), keys: new KeyShelf({ store } as unknown as CoordinatorParts) };
+    }
+    return this.#read;
   }
 
   get site(): Site { return this.#site; }
