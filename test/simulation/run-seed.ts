@@ -5,6 +5,10 @@ import { silentLog } from "../../agent/runtime/log.ts";
 import { unfinished } from "./calm.ts";
 import { reseed } from "./crypto/toy.ts";
 import { Invariants } from "./invariants.ts";
+import { Intruder } from "./intruder.ts";
+import { lyingHsm } from "./liar.ts";
+import { watchMasks } from "./masks.ts";
+import { Prng } from "./prng.ts";
 import { Site } from "./site.ts";
 import { weatherOf, type Weather } from "./weather.ts";
 import { coordinatorId, World } from "./world.ts";
@@ -16,7 +20,7 @@ export interface Ran {
   /** SHA-256 of the trace: the same seed always gives the same. */
   readonly digest: string;
   readonly trace: readonly string[];
-  readonly weather: Weather;
+  readonly weather: Weather | null;
   /** Attempts that came into force, and that were burnt. */
   readonly settled: number;
   readonly burnt: number;
@@ -24,6 +28,8 @@ export interface Ran {
 
 /** How long the calm lasts at most; it ends when nothing is left to be done. */
 const calmMs = 240_000;
+/** Who owns the coordinator can stop everything (protocol.md §9): then nothing is waited for. */
+const calmUnderLiarMs = 15_000;
 const lookEveryMs = 500;
 
 function logOf(world: World): Log {
@@ -39,12 +45,14 @@ export async function runSeed(seed: number): Promise<Ran> {
   const site = new Site(seed, world, logOf(world));
   const invariants = new Invariants(site);
   try {
+    treat(seed, site);
     await site.begin();
     await invariants.holdings.begin();
     await advance(world, invariants, 3000);
     world.stormy = true;
     world.plan();
     orderSome(site);
+    if (weather.liar === "coordinator") new Intruder(seed, invariants).begin();
     await advance(world, invariants, weather.stormMs);
     world.calm();
     await untilFinished(world, invariants);
@@ -59,13 +67,23 @@ export async function runSeed(seed: number): Promise<Ran> {
   };
 }
 
+/** Everybody's deals are watched; one box's HSM process may lie. */
+function treat(seed: number, site: Site): void {
+  const { world } = site;
+  const random = new Prng(seed, 4);
+  const masks = new Set<string>();
+  site.liar = world.weather.liar === "box" ? random.pick(world.weather.boxes) : undefined;
+  site.corrupt = (box, hsm) => watchMasks(box === site.liar ? lyingHsm(hsm, random, () => world.stormy) : hsm, masks, () => { world.violate(`${box} dealt under a mask that was used before`); });
+}
+
 async function advance(world: World, invariants: Invariants, ms: number): Promise<void> {
   const end = world.timeline.now + ms;
   while (world.violation === undefined && await world.timeline.step(end)) await invariants.settle();
 }
 
 async function untilFinished(world: World, invariants: Invariants): Promise<void> {
-  const end = world.timeline.now + calmMs;
+  const isStopped = world.weather.liar === "coordinator";
+  const end = world.timeline.now + (isStopped ? calmUnderLiarMs : calmMs);
   const left = (): string | null => unfinished({
     site: invariants.site, holdings: invariants.holdings, journal: () => invariants.journal(), recordOf: (key) => invariants.recordOf(key),
   });
@@ -74,7 +92,7 @@ async function untilFinished(world: World, invariants: Invariants): Promise<void
     const what = left();
     if (what === null || world.violation !== undefined) return;
     if (world.timeline.now >= end) {
-      world.violate(`${calmMs} ms of calm and ${what}`);
+      if (!isStopped) world.violate(`${calmMs} ms of calm and ${what}`);
       return;
     }
   }
