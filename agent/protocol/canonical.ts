@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { ShardkeepError } from "../runtime/errors.ts";
-import { concat, utf8 } from "../runtime/encoding.ts";
 
 /**
  * The one encoding of everything that is signed, hashed or authenticated (protocol.md §1): type tag and
@@ -18,43 +17,99 @@ export type Value = null | boolean | number | string | Uint8Array | readonly Val
 
 export class EncodingError extends ShardkeepError<"ENCODING_INVALID"> {}
 
-function u32(n: number): Uint8Array {
-  const out = new Uint8Array(4);
-  new DataView(out.buffer).setUint32(0, n);
-  return out;
+const lengthBytes = 4;
+
+/** One growing buffer, used again and again: an array for each of the many short parts is most of the cost of a hash. */
+class Writer {
+  #buffer = Buffer.allocUnsafeSlow(4096);
+  #at = 0;
+
+  begin(): void {
+    this.#at = 0;
+  }
+
+  /** A kind, the length of what follows, and that. */
+  text(kind: "s" | "i", value: string): void {
+    // Nothing is longer than three bytes a code unit in UTF-8.
+    this.#reserve(1 + lengthBytes + 3 * value.length);
+    this.kind(kind);
+    const length = this.#buffer.write(value, this.#at + lengthBytes, "utf8");
+    this.count(length);
+    this.#at += length;
+  }
+
+  bytes(value: Uint8Array): void {
+    this.#reserve(1 + lengthBytes + value.length);
+    this.kind("b");
+    this.count(value.length);
+    this.#buffer.set(value, this.#at);
+    this.#at += value.length;
+  }
+
+  kind(kind: string): void {
+    this.#reserve(1 + lengthBytes);
+    this.#at = this.#buffer.writeUInt8(kind.charCodeAt(0), this.#at);
+  }
+
+  count(n: number): void {
+    this.#at = this.#buffer.writeUInt32BE(n, this.#at);
+  }
+
+  end(): Uint8Array<ArrayBuffer> {
+    const whole = new Uint8Array(new ArrayBuffer(this.#at));
+    whole.set(this.#buffer.subarray(0, this.#at));
+    return whole;
+  }
+
+  #reserve(more: number): void {
+    if (this.#at + more <= this.#buffer.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(2 * this.#buffer.length, this.#at + more));
+    larger.set(this.#buffer);
+    this.#buffer = larger;
+  }
 }
 
-function body(kind: string, bytes: Uint8Array): Uint8Array[] {
-  return [utf8(kind), u32(bytes.length), bytes];
-}
+/** Nothing that is encoded is secret, and nobody else runs in between. */
+const writer = new Writer();
 
-function text(value: string): Uint8Array[] {
+function writeText(to: Writer, value: string): void {
   if (!value.isWellFormed()) throw new EncodingError("ENCODING_INVALID", "a string holds a lone surrogate");
-  return body("s", utf8(value));
+  to.text("s", value);
 }
 
-function parts(value: Value): Uint8Array[] {
-  if (value === null) return [utf8("n")];
-  if (typeof value === "boolean") return [utf8(value ? "t" : "f")];
-  if (typeof value === "string") return text(value);
-  if (typeof value === "number") {
+function write(to: Writer, value: Value): void {
+  if (value === null) to.kind("n");
+  else if (typeof value === "boolean") to.kind(value ? "t" : "f");
+  else if (typeof value === "string") writeText(to, value);
+  else if (typeof value === "number") {
     if (!Number.isSafeInteger(value) || Object.is(value, -0)) throw new EncodingError("ENCODING_INVALID", "a number is not a safe integer");
-    return body("i", utf8(String(value)));
-  }
-  if (value instanceof Uint8Array) return body("b", value);
-  if (Array.isArray(value)) {
+    to.text("i", String(value));
+  } else if (value instanceof Uint8Array) to.bytes(value);
+  else if (Array.isArray(value)) {
     const items = value as readonly Value[];
-    return [utf8("a"), u32(items.length), ...items.flatMap(parts)];
+    to.kind("a");
+    to.count(items.length);
+    for (const item of items) write(to, item);
+  } else {
+    // An absent optional field and an undefined one are the same field.
+    const entries = Object.entries(value).filter((entry): entry is [string, Value] => entry[1] !== undefined);
+    entries.sort(([a], [b]) => (a < b ? -1 : 1));
+    to.kind("o");
+    to.count(entries.length);
+    for (const [key, item] of entries) {
+      writeText(to, key);
+      write(to, item);
+    }
   }
-  // An absent optional field and an undefined one are the same field.
-  const entries = Object.entries(value).filter((entry): entry is [string, Value] => entry[1] !== undefined);
-  entries.sort(([a], [b]) => (a < b ? -1 : 1));
-  return [utf8("o"), u32(entries.length), ...entries.flatMap(([key, item]) => [...text(key), ...parts(item)])];
 }
 
 /** Encodes `value` under its type tag and site. */
 export function canonical(tag: string, site: string, value: Value): Uint8Array<ArrayBuffer> {
-  return concat(...text(`shardkeep/v1/${tag}`), ...text(site), ...parts(value));
+  writer.begin();
+  writeText(writer, `shardkeep/v1/${tag}`);
+  writeText(writer, site);
+  write(writer, value);
+  return writer.end();
 }
 
 /** SHA-256 over {@link canonical}: 32 bytes. */

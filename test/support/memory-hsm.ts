@@ -22,21 +22,33 @@ function requireAbsent(keys: ReadonlyMap<unknown, unknown>, name: string | numbe
   if (keys.has(name)) throw new HsmError("KEY_EXISTS", `the HSM already holds a key ${name}`);
 }
 
-/**
- * An HSM in memory, for simulations of whole sites: the product's own share handling over software keys.
- * It passes the same contract as the modules do (test/hsm/contract.ts).
- */
-export function memoryHsm(label = "memory"): Hsm {
-  const signers = new Map<string, Signer & { readonly publicKey: string }>();
-  const challenges = new Map<string, Uint8Array>();
-  const seals = new Map<number, ReturnType<typeof generateRecipient>>();
-  const sealKeys: SealKeys = {
+/** The seal keys that a token holds at this moment. */
+export function sealKeysOf({ seals }: ReturnType<typeof memoryToken>): SealKeys {
+  return {
     recipient: (generation) => {
       const key = seals.get(generation);
       if (key === undefined) throw missing(`seal ${generation}`);
       return key;
     },
   };
+}
+
+/** What an HSM keeps over a restart of its process. */
+export function memoryToken() {
+  return {
+    signers: new Map<string, Signer & { readonly publicKey: string }>(),
+    challenges: new Map<string, Uint8Array>(),
+    seals: new Map<number, ReturnType<typeof generateRecipient>>(),
+  };
+}
+
+/**
+ * An HSM in memory, for simulations of whole sites: the product's own share handling over software keys.
+ * It passes the same contract as the modules do (test/hsm/contract.ts).
+ */
+export function memoryHsm(label = "memory", token = memoryToken()): Hsm {
+  const { signers, challenges, seals } = token;
+  const sealKeys = sealKeysOf(token);
   const signer = (role: string): Signer & { readonly publicKey: string } => {
     const found = signers.get(role);
     if (found === undefined) throw missing(role);

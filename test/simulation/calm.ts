@@ -1,0 +1,28 @@
+import { imagesOf } from "./shares.ts";
+import type { Invariants } from "./invariants.ts";
+import { siteName } from "./site.ts";
+import { isDecided } from "../../agent/rules/reshard/drive.ts";
+
+/** What is still to be done before the site is as it was; null once nothing is. */
+export function unfinished({ site, journal, recordOf, holdings }: Pick<Invariants, "site" | "holdings"> & { journal: Invariants["journal"]; recordOf: Invariants["recordOf"] }): string | null {
+  const { world } = site;
+  const { weather } = world;
+  const there = weather.boxes.filter((box) => !world.isGone(box));
+  for (const entry of journal().all()) {
+    if (!isDecided(entry.phase)) return `an attempt is still ${entry.phase}`;
+  }
+  for (const { key } of weather.keys) {
+    const record = recordOf(key);
+    if (record === undefined) return `there is no ${key}`;
+    const absent = record.holders.map(({ box }) => box).filter((box) => !holdings.hold(record).includes(box));
+    if (absent.length > 0) return `${key} epoch ${record.epoch} is not current at ${absent.join(" ")}`;
+    if (record.holders.length < Math.min(record.size, there.length)) return `${key} has ${record.holders.length} holders of ${record.size}`;
+  }
+  for (const box of there) {
+    const images = imagesOf(world.machine(box), siteName);
+    const left = images.find(({ shelved }) => shelved.state !== "current" || recordOf(shelved.record.key)?.epoch !== shelved.record.epoch);
+    if (left !== undefined) return `${box} still holds ${left.shelved.record.key} epoch ${left.shelved.record.epoch} as ${left.shelved.state}`;
+    if (world.machine(box).token.seals.size !== 1) return `${box} has ${world.machine(box).token.seals.size} seal keys`;
+  }
+  return null;
+}

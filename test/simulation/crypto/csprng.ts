@@ -1,0 +1,1 @@
+export { toyBytes as getRandomBytes } from "./toy.ts";

@@ -1,0 +1,77 @@
+import { availableParallelism } from "node:os";
+import { parseArgs } from "node:util";
+import { mutants, type Mutant } from "./mutants.ts";
+import { runInProcess, side, type Told } from "./pool.ts";
+
+/*
+ * npm run simulate -- --seeds 10000          seeds 0 … 9999; exit code 1 at the first broken rule
+ * npm run simulate -- --seed 4711            that one alone, with its trace
+ * npm run simulate -- --mutants [NAME …]     each mutant, until a seed catches it
+ */
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    "seeds": { type: "string", default: "200" },
+    "from": { type: "string", default: "0" },
+    "seed": { type: "string" },
+    "mutants": { type: "boolean", default: false },
+    "jobs": { type: "string", default: String(availableParallelism()) },
+    "real-crypto": { type: "boolean", default: false },
+    /** Of provisioning/setup.mjs. */
+    "setup-ran": { type: "string" },
+  },
+});
+const say = (line: string): void => { process.stdout.write(`${line}\n`); };
+const jobs = Number(values.jobs);
+const from = Number(values.from);
+const count = Number(values.seeds);
+const toy = !values["real-crypto"];
+const range = (first: number, end: number, step = 1): number[] => Array.from({ length: Math.max(0, Math.ceil((end - first) / step)) }, (_, i) => first + i * step);
+
+function fail({ seed, violation, trace }: Told): void {
+  say(trace.slice(-40).join("\n"));
+  say(`seed ${seed} breaks a rule: ${violation ?? ""}\n  again, alone: npm run simulate -- --seed ${seed}`);
+  process.exitCode = 1;
+}
+
+async function runOne(seed: number): Promise<void> {
+  await runInProcess({ seeds: [seed], toy, changes: [], withTrace: true }, (ran) => {
+    say(ran.trace.join("\n"));
+    say(`weather ${JSON.stringify(ran.weather)}\ntrace ${ran.digest}`);
+    if (ran.violation !== null) fail({ ...ran, trace: [] });
+    else say(`seed ${seed}: every rule held; ${ran.settled} attempts in force, ${ran.burnt} burnt`);
+  });
+}
+
+async function runAll(): Promise<void> {
+  const begun = performance.now();
+  const sum = { seeds: 0, settled: 0, burnt: 0, failed: 0 };
+  await side(range(0, jobs), jobs, (k) => runInProcess({ seeds: range(from + k, from + count, jobs), toy, changes: [], withTrace: false }, (ran) => {
+    sum.seeds += 1;
+    sum.settled += ran.settled;
+    sum.burnt += ran.burnt;
+    if (ran.violation !== null) {
+      sum.failed += 1;
+      fail(ran);
+    }
+    if (sum.seeds % 500 === 0) process.stderr.write(`${sum.seeds} of ${count} seeds\n`);
+  }));
+  const seconds = (performance.now() - begun) / 1000;
+  say(`${sum.seeds} seeds, ${sum.failed} broke a rule; ${sum.settled} attempts in force, ${sum.burnt} burnt; ${seconds.toFixed(0)} s, ${(seconds / sum.seeds).toFixed(2)} s a seed`);
+}
+
+async function runMutants(chosen: readonly Mutant[]): Promise<void> {
+  const missed: string[] = [];
+  await side(chosen, jobs, async ({ name, what, changes, first = 0 }) => {
+    let caught: Told | undefined;
+    await runInProcess({ seeds: range(first, first + count), toy, changes, withTrace: false }, (ran) => { if (ran.violation !== null) caught = ran; });
+    if (caught === undefined) missed.push(name);
+    say(caught === undefined ? `MISSED  ${name}: ${what}` : `seed ${String(caught.seed).padStart(4)}  ${name}: ${what}\n           ${caught.violation ?? ""}`);
+  });
+  say(`${chosen.length - missed.length} of ${chosen.length} mutants caught within ${count} seeds${missed.length === 0 ? "" : `; missed: ${missed.join(" ")}`}`);
+  if (missed.length > 0) process.exitCode = 1;
+}
+
+if (values.seed !== undefined) await runOne(Number(values.seed));
+else if (values.mutants) await runMutants(positionals.length === 0 ? mutants : mutants.filter(({ name }) => positionals.includes(name)));
+else await runAll();
