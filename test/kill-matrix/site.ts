@@ -39,8 +39,8 @@ export class MatrixSite extends ProcessSite {
   constructor() {
     super({
       boxes, boxEntry: "test/kill-matrix/box.js", coordinatorEntry: "test/kill-matrix/coordinator.js",
-      box: { heartbeatMs: 200, reshardWindowMs: 0 },
-      coordinator: { heartbeatMs: 200, suspectMs: 2000, lostMs: 5000, probeMs: 2000, steadyMs: 500, flapWindowMs: 1000, reshardWindowMs: 0, reshardStepMs: 4000, operationMs: 60_000 },
+      box: { heartbeatMs: 1000, reshardWindowMs: 0 },
+      coordinator: { heartbeatMs: 1000, suspectMs: 4000, lostMs: 10_000, probeMs: 4000, steadyMs: 500, flapWindowMs: 1000, reshardWindowMs: 0, reshardStepMs: 5000, operationMs: 60_000 },
     });
   }
 
