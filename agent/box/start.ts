@@ -17,23 +17,30 @@ import { openStore } from "../store/level.ts";
 import { Box } from "./box.ts";
 import type { BoxConfig } from "./config.ts";
 import { consoleDisplay, noDisplay } from "./display.ts";
+import type { BoxParts } from "./parts.ts";
 import { RecordKeeper } from "./record-keeper.ts";
+
+type Durable = Pick<BoxParts, "store" | "hsm">;
 
 /**
  * Wires the box's logic to its HSM, its store and the broker, and starts it. The sensor comes from the
- * caller: `startBridge` is given the site record, by which a sensor may still be paired or not.
+ * caller: `startBridge` is given the site record, by which a sensor may still be paired or not. What the logic
+ * gets as store and HSM is what `around` makes of the real ones.
  */
-export async function startBox(config: BoxConfig, log: Log, startBridge: (records: RecordKeeper) => Promise<Bridge>, onStop: OnStop): Promise<void> {
+export async function startBox(
+  config: BoxConfig, log: Log, startBridge: (records: RecordKeeper) => Promise<Bridge>, onStop: OnStop, around: (real: Durable) => Durable = (real) => real,
+): Promise<void> {
   const { site, box } = config;
   const clock = systemClock;
   const random = systemRandom;
 
-  const store = await openStore(join(config.state, "store"));
-  onStop(() => store.close());
+  const opened = await openStore(join(config.state, "store"));
+  onStop(() => opened.close());
+  const hsmProcess = new HsmProcess(config.hsm, { log });
+  onStop(() => hsmProcess.stop());
+  const { store, hsm } = around({ store: opened, hsm: hsmProcess });
   const records = new RecordKeeper(store, log);
-  const hsm = new HsmProcess(config.hsm, { log });
-  onStop(() => hsm.stop());
-  const [bridge] = await Promise.all([startBridge(records), hsm.start()]);
+  const [bridge] = await Promise.all([startBridge(records), hsmProcess.start()]);
   const session = await beginSession({ sign: (message) => hsm.sign("identity", message) }, site, box, random);
 
   const nonces = new NonceBook(clock, random);

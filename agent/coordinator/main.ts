@@ -1,83 +1,10 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { EnclavePool, EnclaveProcess } from "../enclave/client.ts";
-import { HsmProcess } from "../hsm/client.ts";
-import { startBroker } from "../mqtt/broker.ts";
-import { connect } from "../mqtt/connection.ts";
-import { Exchange } from "../mqtt/exchange.ts";
-import { issueCertificate } from "../mqtt/tls.ts";
-import { readTls, tlsPaths } from "../mqtt/tls-files.ts";
-import { CertificateCache, writeEnvelope } from "../protocol/envelope.ts";
-import { NonceBook } from "../protocol/nonces.ts";
-import { beginSession } from "../protocol/session.ts";
-import { everybodyUp, topic } from "../protocol/topics.ts";
-import { systemClock } from "../runtime/clock.ts";
-import { toBase64url } from "../runtime/encoding.ts";
 import { stdoutLog } from "../runtime/log.ts";
 import { runMain } from "../runtime/main.ts";
-import { systemRandom } from "../runtime/random.ts";
-import { openStore } from "../store/level.ts";
 import { readCoordinatorConfig } from "./config.ts";
-import { Coordinator } from "./coordinator.ts";
-import type { Certifier } from "./parts.ts";
-import { SiteKeeper } from "./site-keeper.ts";
+import { startCoordinator } from "./start.ts";
 
-/** The software TLS authority of this site (design §4). */
-function certifierOf(state: string, coordinator: string): Certifier {
-  const paths = tlsPaths(state, coordinator);
-  const authority = { certificate: readFileSync(paths.ca, "utf8"), privateKey: readFileSync(paths.caKey, "utf8") };
-  return { ca: authority.certificate, certify: (cn, publicKeyPem) => issueCertificate(authority, cn, publicKeyPem) };
-}
-
-/** `shardkeep coordinator`: wires the attestation service to its HSM, its store, its broker and its enclaves. */
+/** `shardkeep coordinator`: the attestation service. */
 await runMain("coordinator", async (args, onStop) => {
   const config = readCoordinatorConfig(args);
-  const { coordinator, state } = config;
-  const log = stdoutLog(coordinator);
-  const clock = systemClock;
-  const random = systemRandom;
-
-  const store = await openStore(join(state, "store"));
-  onStop(() => store.close());
-  const hsm = new HsmProcess(config.hsm, { log });
-  onStop(() => hsm.stop());
-  await hsm.start();
-  const site = new SiteKeeper(store, hsm);
-  const enclaves = new EnclavePool(() => EnclaveProcess.start(new URL("../enclave/main.js", import.meta.url), log));
-  onStop(() => enclaves.close());
-  enclaves.warm();
-
-  let url = "url" in config.broker ? config.broker.url : "";
-  if ("listen" in config.broker) {
-    const { listen } = config.broker;
-    const broker = await startBroker({ listen, tls: readTls(state, "broker"), kindOf: (name) => site.kindOf(name), log });
-    onStop(() => broker.close());
-    url = `mqtts://${listen.host}:${broker.port}`;
-  }
-
-  const session = await beginSession({ sign: (message) => hsm.sign("identity", message) }, config.site, coordinator, random);
-  const nonces = new NonceBook(clock, random);
-  const stateTopic = topic({ kind: "coordinator", what: "state" });
-  const say = (what: "ready" | "lost" | "stopped") => writeEnvelope(session, { to: "*", type: "event/state", id: toBase64url(random.bytes(16)), data: { state: what } });
-  const transport = connect({
-    url, tls: readTls(state, coordinator), clientId: coordinator, log, random,
-    will: { topic: stateTopic, payload: await say("lost"), qos: 1, retain: true },
-  });
-  onStop(() => transport.close());
-  const exchange = new Exchange({
-    transport, session, clock, random, log, nonces,
-    reader: { site: config.site, self: coordinator, keyOf: (sender) => site.keyOf(sender), certificates: new CertificateCache() },
-    freshOf: (box) => logic.freshOf(box),
-    topicFor: (peer, kind) => (site.kindOf(peer) === "box"
-      ? topic({ kind: "box", box: peer, direction: "down", what: kind })
-      : topic({ kind: "client", client: peer, direction: "down", what: kind })),
-  });
-  const logic: Coordinator = new Coordinator({ config, session, hsm, enclaves, store, exchange, nonces, clock, random, log, certifier: certifierOf(state, coordinator), site });
-  transport.onState((now) => {
-    if (now === "up") void say("ready").then((payload) => transport.publish(stateTopic, payload, { qos: 1, retain: true })).catch((error: unknown) => { log.warn("state not published", { error: String(error) }); });
-  });
-  await transport.subscribe(everybodyUp);
-  onStop(async () => { logic.stop(); await transport.publish(stateTopic, await say("stopped"), { qos: 1, retain: true }); });
-  logic.start();
-  log.info("started", { site: config.site, broker: url, version: site.ref.version, sealed: site.current.body.sealed });
+  await startCoordinator(config, stdoutLog(config.coordinator), onStop);
 });

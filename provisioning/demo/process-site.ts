@@ -16,13 +16,17 @@ function freePort(): Promise<number> {
   });
 }
 
-/** What differs between the sites of the demo and of the bench. */
+/** What differs between the sites of the demo, of the bench and of the kill matrix. */
 export interface SitePlan {
   readonly boxes: readonly string[];
   /** Compiled main of a box, relative to dist/. */
   readonly boxEntry: string;
+  /** That of the coordinator; the real one if none is named. */
+  readonly coordinatorEntry?: string;
   /** Beside what every coordinator's configuration has. */
   readonly coordinator: Readonly<Record<string, unknown>>;
+  /** Beside what every box's configuration has. */
+  readonly box?: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -80,7 +84,7 @@ export class ProcessSite {
   }
 
   async startCoordinator(): Promise<void> {
-    await this.start("coordinator", "agent/coordinator/main.js", ["--config", this.configOf("coordinator")], /started/);
+    await this.start("coordinator", this.#plan.coordinatorEntry ?? "agent/coordinator/main.js", ["--config", this.configOf("coordinator")], /started/);
     this.#client = await connectClient(readClient(this.path("coordinator", "clients", "admin", "client.yaml")), systemParts);
   }
 
@@ -168,7 +172,7 @@ export class ProcessSite {
     for (const box of this.#plan.boxes) {
       write(box, {
         site: "demo", box, zone: "here", state: box, hsm: hsm(box), broker: `mqtts://127.0.0.1:${this.#port}`,
-        sensor: { path: `${box}.tty`, allowEmulated: true }, display: "console", heartbeatMs: 500,
+        sensor: { path: `${box}.tty`, allowEmulated: true }, display: "console", heartbeatMs: 500, ...this.#plan.box,
       });
     }
   }

@@ -1,0 +1,206 @@
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import type { z } from "zod";
+import type { Ask } from "../../agent/client/index.ts";
+import type { clientRequests } from "../../agent/protocol/messages.ts";
+import { isNamed } from "../../agent/runtime/errors.ts";
+import { DemoError } from "../../provisioning/demo/process.ts";
+import { ProcessSite } from "../../provisioning/demo/process-site.ts";
+import { waitUntil } from "../../provisioning/demo/wait.ts";
+import { inspected, type Inspected } from "./inspect.ts";
+import { pointsOf, type Point } from "./point.ts";
+import { orderFile, passedFile } from "./watched.ts";
+
+export const threshold = 3;
+export const boxes = ["box-1", "box-2", "box-3", "box-4", "box-5"];
+/** The key that is re-sharded, and one that must live through every new seal generation unharmed. */
+const resharded = "payroll";
+export const keys = [resharded, "ledger"];
+export const parties = ["coordinator", ...boxes];
+
+type Status = z.infer<typeof clientRequests.status.response>;
+type KeyStatus = Status["keys"][number];
+
+const plain = new TextEncoder().encode("the key is whole");
+const ask = { resource: "matrix", reason: "kill matrix" };
+const rule = { resource: "**", operations: ["create", "encrypt", "decrypt"], require: [{ role: "officer", people: 1 }], requester: "never", confirm: "none", distinctBoxes: true };
+
+/** Long enough for a machine that does other work as well. */
+const patienceMs = 90_000;
+
+export class MatrixError extends Error {}
+
+/**
+ * A 3-of-5 site of processes with two keys. Silence of a few seconds is a loss: a party that is restarted at once
+ * may still be cut out for it, and is then a spare that is taken back. Both ways must end well.
+ */
+export class MatrixSite extends ProcessSite {
+  readonly #sealed = new Map<string, Uint8Array>();
+
+  constructor() {
+    super({
+      boxes, boxEntry: "test/kill-matrix/box.js", coordinatorEntry: "test/kill-matrix/coordinator.js",
+      box: { heartbeatMs: 1000, reshardWindowMs: 0 },
+      coordinator: { heartbeatMs: 1000, suspectMs: 4000, lostMs: 10_000, probeMs: 4000, steadyMs: 500, flapWindowMs: 1000, reshardWindowMs: 0, reshardStepMs: 5000, operationMs: 60_000 },
+    });
+  }
+
+  /** Two keys and something sealed under each; the site is stopped afterwards, and kept as it is now. */
+  async build(): Promise<void> {
+    await this.provision();
+    await this.startBoxes();
+    await this.client.request("person-enrol", { person: "alice", finger: "index", box: "box-1", roles: ["officer"] });
+    const rules = keys.map((key) => ({ key, ...rule }));
+    await this.client.request("site-apply", { policy: { roles: ["officer"], people: [{ id: "alice", roles: ["officer"] }], clients: [], rules } as never });
+    await this.client.request("site-seal", {});
+    await this.boxesReady();
+    for (const key of keys) {
+      await this.client.use({ ...ask, key, operation: "create", payload: new Uint8Array(), create: { kind: "aes-256", threshold, holders: boxes, imported: false } });
+      await this.#untilQuiet();
+      const { result } = await this.client.use({ ...ask, key, operation: "encrypt", payload: plain });
+      this.#sealed.set(key, result);
+    }
+    await this.stopAll();
+    this.snapshot();
+  }
+
+  async up(): Promise<void> {
+    await this.startCoordinator();
+    await this.startBoxes();
+    await this.quiet();
+  }
+
+  /** The points of one re-shard in which nobody dies. */
+  async count(): Promise<Point[]> {
+    await this.quiet();
+    for (const party of parties) rmSync(passedFile(this.configOf(party)), { force: true });
+    await this.reshard();
+    await this.quiet();
+    return parties.flatMap((party) => pointsOf(party, this.#passed(party)));
+  }
+
+  async reshard(): Promise<void> {
+    await this.client.request("key-reshard", { key: resharded }, { deadlineMs: patienceMs });
+  }
+
+  arm({ party, when, call, nth }: Point, signal: "SIGKILL" | "SIGSTOP"): void {
+    writeFileSync(orderFile(this.configOf(party)), JSON.stringify({ when, call, nth, signal }));
+  }
+
+  /** Until the party has come to the point for which it is armed. */
+  async reached({ party }: Point): Promise<void> {
+    await this.#until("the point is reached", () => Promise.resolve(existsSync(orderFile(this.configOf(party))) ? "it is not" : null));
+  }
+
+  /** Takes away what a point that was never reached has left. */
+  disarm(): void {
+    for (const party of parties) rmSync(orderFile(this.configOf(party)), { force: true });
+  }
+
+  /** Starts a party that was killed. */
+  async revive(party: string): Promise<void> {
+    if (party !== "coordinator") {
+      await this.kill(party);
+      await this.startBox(party);
+      return;
+    }
+    await this.stopCoordinator();
+    await this.startCoordinator();
+  }
+
+  async epoch(): Promise<number> {
+    return (await this.#key(resharded)).epoch;
+  }
+
+  /** Both keys open what was sealed before the first re-shard, and at least t boxes have a shard of each that is good. */
+  async requireWhole(): Promise<void> {
+    for (const key of keys) {
+      await this.#until(`${key} opens`, async () => {
+        const { result } = await this.client.use({ ...ask, key, operation: "decrypt", payload: this.#sealed.get(key) ?? new Uint8Array() } satisfies Ask);
+        return Buffer.compare(result, plain) === 0 ? null : "it opens something else";
+      });
+      await this.#until(`${threshold} good shards of ${key}`, async () => {
+        const { record } = await this.#key(key);
+        const found = await this.inspectAll();
+        const good = found.filter(({ shards }) => shards.some((one) => one.key === key && one.record === record && one.state !== "retired" && one.good));
+        const most = Math.max(...found.map(({ sealKeys }) => sealKeys.length));
+        if (most > 2) throw new MatrixError(`${most} seal keys in one HSM`);
+        return good.length >= threshold ? null : `there are ${good.length}`;
+      });
+    }
+  }
+
+  /** Every shard that is there is good, nothing else is left, and each HSM has the one seal key. */
+  async requireClean(): Promise<void> {
+    const found = await this.inspectAll();
+    found.forEach(({ shards, generation, sealKeys }, i) => {
+      const box = boxes[i] ?? "";
+      if (sealKeys.length !== 1 || sealKeys[0] !== generation) throw new MatrixError(`${box} is at seal generation ${generation} and its HSM has ${sealKeys.join(", ")}`);
+      const bad = shards.filter((one) => !one.good || one.state !== "current");
+      if (bad.length > 0 || shards.length !== keys.length) throw new MatrixError(`${box} holds ${JSON.stringify(shards)}`);
+    });
+  }
+
+  async inspectAll(): Promise<Inspected[]> {
+    return await Promise.all(boxes.map(async (box) => {
+      const process = this.processes.get(box);
+      if (process === undefined) throw new MatrixError(`${box} does not run`);
+      const from = process.lines.length;
+      globalThis.process.kill(process.pid, "SIGUSR2");
+      return inspected.parse(JSON.parse((await process.line(/^inspected /, from)).slice("inspected ".length)));
+    }));
+  }
+
+  /** Nothing of any re-shard is left to do: all five hold, nothing is exposed, nothing is on its way. */
+  async quiet(): Promise<void> {
+    await this.#untilQuiet();
+  }
+
+  async #untilQuiet(): Promise<void> {
+    await this.#until("nothing is left to do", async () => {
+      const status = await this.client.request("status", {});
+      return unquiet(status);
+    });
+  }
+
+  async #key(name: string): Promise<KeyStatus> {
+    const { keys: all } = await this.client.request("status", {});
+    const found = all.find(({ key }) => key === name);
+    if (found === undefined) throw new MatrixError(`the coordinator knows no key ${name}`);
+    return found;
+  }
+
+  #passed(party: string): string[] {
+    const file = passedFile(this.configOf(party));
+    return existsSync(file) ? readFileSync(file, "utf8").trimEnd().split("\n") : [];
+  }
+
+  /** Asks until it is null; a refusal on the way is a reason to ask again, and is told if it stays. */
+  async #until(what: string, ask: () => Promise<string | null>): Promise<void> {
+    let why = "never asked";
+    try {
+      await waitUntil(what, patienceMs, async () => {
+        try {
+          why = await ask() ?? "";
+        } catch (error) {
+          if (!isNamed(error)) throw error;
+          why = error.toString();
+        }
+        return why === "";
+      }, 200);
+    } catch (error) {
+      throw error instanceof DemoError ? new MatrixError(`${what}: not within ${patienceMs / 1000} s: ${why}`) : error;
+    }
+  }
+}
+
+function unquiet({ hold, boxes: states, keys: all }: Status): string | null {
+  const away = states.filter(({ state }) => state !== "ready").map(({ box, state }) => `${box} is ${state}`);
+  const busy = all.flatMap(({ key, reshard, held, holders, exposures }) => [
+    ...(reshard === null ? [] : [`${key} is ${reshard}`]),
+    ...(held === null ? [] : [`${key} is held: ${held}`]),
+    ...(holders.length === boxes.length ? [] : [`${key} is at ${holders.join(" ")}`]),
+    ...exposures.filter(({ open }) => open.length > 0).map(({ epoch, attempt, open, threshold: t }) => `epoch ${epoch}, attempt ${attempt} of ${key} is open at ${open.join(" ")}${open.length < t ? "" : ": EXPOSED"}`),
+  ]);
+  const left = [...(hold === null ? [] : [`held: ${hold}`]), ...away, ...busy];
+  return left.length === 0 ? null : left.join("; ");
+}
