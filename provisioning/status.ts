@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { z } from "zod";
 import { connected } from "./connected.ts";
+import { exposureTable } from "./exposures.ts";
 import { client, clientOption, command, optionsOf } from "./options.ts";
 import { result, table } from "./output.ts";
 
@@ -10,17 +11,19 @@ export function statusCommand(): Command {
     .action(async (_: unknown, from: Command) => {
       const options = optionsOf(from, z.strictObject(client));
       const status = await connected(options.client, (one) => one.request("status", {}));
-      const { site, coordinator, siteRecord, sealed, boxes, keys, operations } = status;
+      const { site, coordinator, siteRecord, sealed, boxes, keys, operations, hold } = status;
       result(options.json, status, [
         `site ${site}, coordinator ${coordinator}, record version ${siteRecord.version} (${sealed ? "sealed" : "UNSEALED"}), ${operations} operation(s) under way`,
+        ...(hold === null ? [] : [`HELD: ${hold}: too few boxes are there at once, nobody is declared lost and nothing is re-sharded`]),
         "",
         ...table(["BOX", "ZONE", "STATE", "HSM", "SENSOR", "SHARDS", "RECORD"], boxes.map((box) => [
           box.box, box.zone, box.state, box.hsm, box.emulated ? `${box.sensor} (emulated)` : box.sensor, box.holdings, box.siteRecord,
         ])),
         "",
-        ...table(["KEY", "KIND", "THRESHOLD", "HOLDERS LIVE", "EPOCH", "ORIGIN"], keys.map((key) => [
-          key.key, key.kind, `${key.threshold} of ${key.holders.length}`, `${key.live} of ${key.holders.length}`, key.epoch, key.imported ? "imported" : "generated",
+        ...table(["KEY", "KIND", "THRESHOLD", "HOLDERS LIVE", "EPOCH", "ORIGIN", "WANTED", "RE-SHARD", "HELD"], keys.map((key) => [
+          key.key, key.kind, `${key.threshold} of ${key.holders.length}`, `${key.live} of ${key.holders.length}`, key.epoch, key.imported ? "imported" : "generated", key.size, key.reshard ?? "-", key.held ?? "-",
         ])),
+        ...exposureTable(keys),
       ]);
     });
 }
