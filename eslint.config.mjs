@@ -19,9 +19,11 @@ const table = {
   "agent/box": ["agent/rules", hsmClient, bridgeClient, "agent/mqtt", "agent/store", "agent/sharding", "agent/protocol"],
   "agent/coordinator": ["agent/rules", hsmClient, "agent/enclave/client.ts", "agent/mqtt", "agent/store", "agent/sharding", "agent/protocol"],
   "provisioning": ["agent/client", "agent/rules", hsmClient, bridgeClient, "agent/protocol"],
-  // The demo plays the attacker too: it speaks on the wire with what it stole, and moves the emulated fingers.
+  // The demo plays the attacker too: it speaks on the wire and opens stores with what it stole, combines shards,
+  // runs a box that lies, and moves the emulated fingers.
   "provisioning/demo": [
-    "agent/client", "agent/rules", hsmClient, bridgeClient, "agent/protocol", "agent/mqtt", "agent/box/config.ts", "agent/coordinator/config.ts",
+    "agent/client", "agent/rules", hsmClient, bridgeClient, "agent/protocol", "agent/mqtt", "agent/store", "agent/sharding",
+    "agent/box/config.ts", "agent/box/shelf.ts", "agent/box/start.ts", "agent/coordinator/config.ts", "agent/coordinator/reshard/journal.ts",
     "firmware-bridge/emulators/control.ts",
   ],
   "firmware-bridge": [],

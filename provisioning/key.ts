@@ -4,7 +4,9 @@ import { id, label } from "../agent/protocol/primitives.ts";
 import { mostImported } from "../agent/protocol/key-record.ts";
 import { wipe } from "../agent/runtime/secrets.ts";
 import { connected, operating } from "./connected.ts";
+import { exposureTable } from "./exposures.ts";
 import { readPayload } from "./files.ts";
+import { reshardCommand } from "./key-reshard.ts";
 import { argument, client, clientOption, command, group, optionsOf } from "./options.ts";
 import { result, table } from "./output.ts";
 import { waiting } from "./progress.ts";
@@ -57,23 +59,27 @@ function listCommand(): Command {
 }
 
 function showCommand(): Command {
-  return command("show", "a key's record and who prepared it; all of it is public", ["key show payroll --json"])
+  return command("show", "a key's record, who prepared it, and what is left of past epochs; all of it is public", ["key show payroll --json"])
     .argument("<name>")
     .option(...clientOption)
     .action(async (name: string, _: unknown, from: Command) => {
       const options = optionsOf(from, z.strictObject(client));
       const key = argument(from, "NAME", label, name);
-      const certified = await connected(options.client, (one) => one.request("key-show", { key }));
-      const { record } = certified;
-      result(options.json, certified, [
+      const [certified, { keys }] = await connected(options.client, async (one) => [await one.request("key-show", { key }), await one.request("status", {})] as const);
+      const { record, prepared } = certified;
+      const past = keys.filter((one) => one.key === key);
+      const made = "plan" in certified ? `re-sharded (${certified.plan.body.reason})` : "born";
+      result(options.json, { ...certified, exposures: past.flatMap(({ exposures }) => exposures) }, [
         `key ${record.key}: ${record.kind}, version ${record.version}, epoch ${record.epoch}, attempt ${record.attempt}, ${record.threshold} of ${record.holders.length}${record.imported === null ? "" : ", with an imported secret"}`,
+        `${made}, prepared by ${prepared.map(({ by }) => by).join(", ")}`,
         `check value ${record.check}`,
         "",
         ...table(["HOLDER", "X", "SHARD DIGEST"], record.holders.map(({ box, x, digest }) => [box, x, digest])),
+        ...exposureTable(past),
       ]);
     });
 }
 
 export function keyCommand(): Command {
-  return group("key", "protected keys", [createCommand(), listCommand(), showCommand()]);
+  return group("key", "protected keys", [createCommand(), listCommand(), showCommand(), reshardCommand()]);
 }

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { z } from "zod";
 import { connected } from "./connected.ts";
 import { written } from "./duration.ts";
+import { exposureTable } from "./exposures.ts";
 import { client, clientOption, command, optionsOf } from "./options.ts";
 import { result, table } from "./output.ts";
 
@@ -20,9 +21,10 @@ export function statusCommand(): Command {
           box.box, box.zone, box.state, box.hsm, box.emulated ? `${box.sensor} (emulated)` : box.sensor, box.holdings, box.siteRecord, written(box.sinceMs),
         ])),
         "",
-        ...table(["KEY", "KIND", "THRESHOLD", "HOLDERS LIVE", "EPOCH", "ORIGIN"], keys.map((key) => [
-          key.key, key.kind, `${key.threshold} of ${key.holders.length}`, `${key.live} of ${key.holders.length}`, key.epoch, key.imported ? "imported" : "generated",
+        ...table(["KEY", "KIND", "THRESHOLD", "HOLDERS LIVE", "EPOCH", "ORIGIN", "WANTED", "RE-SHARD", "HELD"], keys.map((key) => [
+          key.key, key.kind, `${key.threshold} of ${key.holders.length}`, `${key.live} of ${key.holders.length}`, key.epoch, key.imported ? "imported" : "generated", key.size, key.reshard ?? "-", key.held ?? "-",
         ])),
+        ...exposureTable(keys),
       ]);
     });
 }

@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline";
 import { isNamed } from "../../agent/runtime/errors.ts";
-import { boxIds, type BoxId, type DemoSite } from "./site.ts";
+import type { BoxId, DemoSite } from "./site.ts";
 
 const help = `commands, one a line (also from a pipe):
   touch BOX FINGER    alice-index at box-1, bob-index at box-2, eve-index at box-1, or any stranger's name
@@ -10,7 +10,7 @@ const help = `commands, one a line (also from a pipe):
   quit
   In another terminal: shardkeep --client PATH use encrypt --key payroll --resource payroll/x --reason test --in FILE`;
 
-const isBox = (name: string | undefined): name is BoxId => boxIds.some((box) => box === name);
+const isBoxOf = (site: DemoSite, name: string | undefined): name is BoxId => site.boxes.some((box) => box === name);
 
 /** Keeps the site up and does what is typed. */
 export async function interact(site: DemoSite, say: (line: string) => void): Promise<void> {
@@ -31,7 +31,7 @@ async function act(site: DemoSite, command: string, box: string | undefined, [fi
     const { boxes, keys } = await site.client.request("status", {});
     return [...boxes.map((one) => `${one.box} ${one.state}, HSM ${one.hsm}, sensor ${one.sensor}${one.emulated ? " (emulated)" : ""}`), ...keys.map((key) => `key ${key.key}: ${key.threshold} of ${key.holders.length}, ${key.live} there`)].join("\n");
   }
-  if (!isBox(box)) return help;
+  if (!isBoxOf(site, box)) return help;
   switch (command) {
     case "touch": await site.sensor(box).press(finger); return `${finger} at ${box}`;
     case "kill": await site.kill(box); return `${box} is dead`;

@@ -5,12 +5,12 @@ import { interact } from "./interactive.ts";
 import { buildSite, playScenario, type Ended } from "./play.ts";
 import { DemoError } from "./process.ts";
 import { scenarios } from "./scenarios/index.ts";
-import { DemoSite } from "./site.ts";
-import { Stage } from "./stage.ts";
+import { DemoSite, type SiteKind } from "./site.ts";
+import { Stage, type Scenario, type StepTime } from "./stage.ts";
 import { tellStory } from "./story.ts";
 
 const usage = `npm run demo                                the whole story on one machine
-npm run demo -- --scenario NAME             one scenario: ${scenarios.map(({ name }) => name).join(", ")}, or all
+npm run demo -- --scenario NAME[,NAME…]     these scenarios: ${scenarios.map(({ name }) => name).join(", ")}, or all
 npm run -s demo -- --scenario all --json    one line of JSON on stdout
 npm run demo -- --interactive               the site stays up: touch sensors, kill and revive boxes
 npm run demo -- --keep                      the site's folder is kept, to look into its logs
@@ -38,18 +38,45 @@ function options(args: readonly string[]): Options | null {
 
 const say = (line: string): void => { process.stderr.write(`${line}\n`); };
 
-function chosen(name: string): typeof scenarios {
-  const found = name === "all" ? scenarios : scenarios.filter((one) => one.name === name);
-  if (found.length === 0) throw new DemoError("DEMO_USAGE", `there is no scenario ${name}`, { remedy: `one of: ${scenarios.map((one) => one.name).join(", ")}, all` });
-  return found;
+function chosen(names: string): readonly Scenario[] {
+  if (names === "all") return scenarios;
+  return names.split(",").map((name) => {
+    const found = scenarios.find((one) => one.name === name);
+    if (found === undefined) throw new DemoError("DEMO_USAGE", `there is no scenario ${name}`, { remedy: `one of: ${scenarios.map((one) => one.name).join(", ")}, all` });
+    return found;
+  });
 }
 
-/** Plays the named scenarios one after the other; the site is built once and put right after each. */
-async function playAll(site: DemoSite, name: string): Promise<Ended[]> {
-  const wanted = chosen(name);
-  const building = new Stage(site, ({ name: step, ms }) => { say(`  ${String(ms).padStart(6)} ms  ${step}`); });
+/** The site that is up; there is one at a time. */
+class Current {
+  #site: DemoSite | undefined;
+  readonly #keep: boolean;
+
+  constructor(keep: boolean) {
+    this.#keep = keep;
+  }
+
+  async begin(kind: SiteKind): Promise<DemoSite> {
+    await this.end();
+    this.#site = new DemoSite(kind);
+    return this.#site;
+  }
+
+  async end(): Promise<void> {
+    const site = this.#site;
+    this.#site = undefined;
+    await site?.end(this.#keep);
+    if (this.#keep && site !== undefined) say(`kept: ${site.folder}`);
+  }
+}
+
+const sayStep = ({ name: step, ms }: StepTime): void => { say(`  ${String(ms).padStart(6)} ms  ${step}`); };
+
+async function built(current: Current, kind: SiteKind, wanted: readonly Scenario[]): Promise<DemoSite> {
+  const site = await current.begin(kind);
+  const building = new Stage(site, sayStep);
   await buildSite(building);
-  if (wanted.some(({ leaves }) => leaves === "marks")) {
+  if (wanted.some((one) => siteOf(one) === kind && one.leaves === "marks")) {
     await building.step("a copy of the site, to come back to", async () => {
       await site.stopAll();
       site.snapshot();
@@ -57,11 +84,21 @@ async function playAll(site: DemoSite, name: string): Promise<Ended[]> {
       await site.startBoxes();
     });
   }
+  return site;
+}
+
+const siteOf = ({ site = "usual" }: Scenario): SiteKind => site;
+
+/** Plays scenarios one after the other; a site is built once for those that play on it, and put right after each. */
+async function playAll(current: Current, wanted: readonly Scenario[]): Promise<Ended[]> {
+  let site: DemoSite | undefined;
   const ended: Ended[] = [];
   for (const scenario of wanted) {
+    if (site?.kind !== siteOf(scenario)) site = await built(current, siteOf(scenario), wanted);
     const end = await playScenario(site, scenario);
     ended.push(end);
     say(`${end.ok ? "ok  " : "FAIL"}  ${end.name}: ${scenario.tells} → ${end.error ?? "done"} (${String(end.steps.reduce((sum, { ms }) => sum + ms, 0))} ms)${end.failed === undefined ? "" : `\n      ${end.failed}`}`);
+    if (scenario.leaves === "ruins") site = undefined;
   }
   return ended;
 }
@@ -72,30 +109,31 @@ async function main(): Promise<number> {
     process.stdout.write(usage);
     return exitCodes.ok;
   }
-  const site = new DemoSite();
+  const toPlay = chosen(wanted.scenario ?? "all");
+  const current = new Current(wanted.keep);
   const stop = (): void => {
     say("stopping …");
-    void site.end(wanted.keep).finally(() => process.exit(130));
+    void current.end().finally(() => process.exit(130));
   };
   process.once("SIGINT", stop);
   process.once("SIGTERM", stop);
   try {
     if (wanted.interactive) {
-      await buildSite(new Stage(site, ({ name, ms }) => { say(`  ${String(ms).padStart(6)} ms  ${name}`); }));
+      const site = await current.begin("usual");
+      await buildSite(new Stage(site, sayStep));
       await interact(site, say);
       return exitCodes.ok;
     }
     if (wanted.scenario === undefined && !wanted.json) {
-      await tellStory(site, (line) => { process.stdout.write(`${line}\n`); });
+      await tellStory(await current.begin("quick"), (line) => { process.stdout.write(`${line}\n`); });
       return exitCodes.ok;
     }
-    const ended = await playAll(site, wanted.scenario ?? "all");
+    const ended = await playAll(current, toPlay);
     const ok = ended.every((one) => one.ok);
     if (wanted.json) process.stdout.write(`${JSON.stringify({ ok, setup: { ran: wanted.setupRan }, scenarios: ended })}\n`);
     return ok ? exitCodes.ok : exitCodes.failed;
   } finally {
-    await site.end(wanted.keep);
-    if (wanted.keep) say(`kept: ${site.folder}`);
+    await current.end();
   }
 }
 

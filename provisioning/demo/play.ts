@@ -1,6 +1,7 @@
 import { isNamed } from "../../agent/runtime/errors.ts";
 import { asks, both } from "./asks.ts";
 import { DemoError } from "./process.ts";
+import { untilWhole } from "./reshards.ts";
 import { people, policy, type DemoSite } from "./site.ts";
 import { Stage, type Scenario, type StepTime } from "./stage.ts";
 
@@ -34,8 +35,8 @@ async function within<T>(ms: number, what: () => string, body: Promise<T>): Prom
 export async function buildSite(stage: Stage): Promise<void> {
   const { site } = stage;
   await within(buildMs, () => stage.current, (async () => {
-    await stage.step("tokens, keys, certificates: one coordinator, five boxes", () => site.provision());
-    await stage.step("five agents up, each with its HSM and its sensor", () => site.startBoxes());
+    await stage.step(`tokens, keys, certificates: one coordinator, ${site.boxes.length} boxes`, () => site.provision());
+    await stage.step(`${site.boxes.length} agents up, each with its HSM and its sensor`, () => site.startBoxes());
     await stage.step("people enrolled", async () => {
       const atBox = (box: string): Promise<void> => people.filter((one) => one.box === box).reduce(
         (before, { person, role, box: at }) => before.then(() => site.enrol(person, role, at)), Promise.resolve(),
@@ -76,12 +77,13 @@ async function verdict(stage: Stage, { name, expected, play }: Scenario): Promis
 }
 
 async function putRight(site: DemoSite, leaves: Scenario["leaves"]): Promise<void> {
-  if (leaves === "nothing") return;
-  if (leaves !== "boxes") {
+  if (leaves === "nothing" || leaves === "ruins") return;
+  if (leaves === "coordinator" || leaves === "marks") {
     // The boxes too: after a broker that came and went they would wait ever longer before they try again.
     await site.stopAll();
     if (leaves === "marks") site.restore();
     await site.startCoordinator();
   }
   await site.startBoxes();
+  if (leaves === "holders") await untilWhole(site);
 }

@@ -7,6 +7,8 @@ import { connectClient, readClient, systemParts, type Client } from "../../agent
 import { DemoError, run, SiteProcess } from "./process.ts";
 import { waitUntil } from "./wait.ts";
 
+const maintenanceMs = 30_000;
+
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once("error", reject).listen(0, "127.0.0.1", () => {
@@ -27,6 +29,12 @@ export interface SitePlan {
   readonly coordinator: Readonly<Record<string, unknown>>;
   /** Beside what every box's configuration has. */
   readonly box?: Readonly<Record<string, unknown>>;
+}
+
+/** Another main file for one box, relative to dist/, and its arguments before `--config`. */
+export interface OtherBox {
+  readonly entry: string;
+  readonly args: readonly string[];
 }
 
 /**
@@ -88,18 +96,27 @@ export class ProcessSite {
     this.#client = await connectClient(readClient(this.path("coordinator", "clients", "admin", "client.yaml")), systemParts);
   }
 
-  async stopCoordinator(): Promise<void> {
+  async stopCoordinator(end: "stop" | "kill" = "stop"): Promise<void> {
+    const killed = end === "kill" ? this.kill("coordinator") : undefined;
     await this.#client?.close();
     this.#client = undefined;
-    await this.stop("coordinator");
+    await (killed ?? this.stop("coordinator"));
   }
 
   /** Until the coordinator hears it: of its new life, because nonces of an old one are forgotten. */
-  async startBox(box: string): Promise<void> {
+  async startBox(box: string, { entry, args }: OtherBox = { entry: this.#plan.boxEntry, args: [] }): Promise<void> {
     const coordinator = this.#processes.get("coordinator");
     const from = coordinator?.lines.length ?? 0;
-    await this.start(box, this.#plan.boxEntry, ["--config", this.configOf(box)], /started/);
+    await this.start(box, entry, [...args, "--config", this.configOf(box)], /started/);
     await coordinator?.line(new RegExp(`box heard box="${box}"`), from);
+  }
+
+  /** Another program in a box's place, or the own one again; announced, so that nobody is lost meanwhile. */
+  async exchangeBox(box: string, other?: OtherBox): Promise<void> {
+    await this.client.request("box-pause", { box, forMs: maintenanceMs });
+    await this.stop(box);
+    await this.startBox(box, other);
+    await this.client.request("box-resume", { box });
   }
 
   /** All boxes running, heard by the coordinator, with a sensor in order and the newest site record. */
@@ -144,12 +161,26 @@ export class ProcessSite {
   }
 
   restore(): void {
-    for (const name of ["coordinator", ...this.#plan.boxes]) {
-      const aside = this.path(`${name}.used`);
-      renameSync(this.path(name), aside);
-      cpSync(this.path("kept", name), this.path(name), { recursive: true, preserveTimestamps: true });
-      rmSync(aside, { recursive: true });
+    for (const name of ["coordinator", ...this.#plan.boxes]) this.putBack(name, this.path("kept", name));
+  }
+
+  /** What an image of its disk would hold: the process stands still meanwhile, if it runs. */
+  copy(name: string, to: string): void {
+    const process = this.#processes.get(name);
+    process?.signal("SIGSTOP");
+    try {
+      cpSync(this.path(name), to, { recursive: true, preserveTimestamps: true });
+    } finally {
+      process?.signal("SIGCONT");
     }
+  }
+
+  /** A folder as it was in `from`; its process must be stopped. */
+  putBack(name: string, from: string): void {
+    const aside = this.path(`${name}.used`);
+    renameSync(this.path(name), aside);
+    cpSync(from, this.path(name), { recursive: true, preserveTimestamps: true });
+    rmSync(aside, { recursive: true });
   }
 
   /** Ends everything; the folder goes, unless it is to be looked at. */

@@ -4,8 +4,10 @@ import { DemoError } from "./process.ts";
 import { ProcessSite } from "./process-site.ts";
 import { waitUntil } from "./wait.ts";
 
-export const boxIds = ["box-1", "box-2", "box-3", "box-4", "box-5"] as const;
-export type BoxId = typeof boxIds[number];
+const everyBox = ["box-1", "box-2", "box-3", "box-4", "box-5", "box-6", "box-7"] as const;
+export type BoxId = typeof everyBox[number];
+/** The boxes of the usual site: all of them hold the key. */
+export const boxIds: readonly BoxId[] = everyBox.slice(0, 5);
 
 /** Who is enrolled where; an auditor is a person of the site who may approve nothing. */
 export const people = [
@@ -34,14 +36,36 @@ const getImage = "01";
 const getImageEx = "28";
 
 /**
- * The demo's site: five boxes whose sensors are emulated, each behind a pseudo-terminal of its own. All else
+ * A silent box is found out in two seconds and not in fifteen, and holders may change one after the other:
+ * only for a demo, in which nobody has to be protected from a coordinator that changes them too fast.
+ */
+const quickCoordinator = { heartbeatMs: 300, suspectMs: 800, probeMs: 500, lostMs: 1600, steadyMs: 1000, flapWindowMs: 1000, reshardWindowMs: 0 };
+const quickBox = { heartbeatMs: 300, reshardWindowMs: 0 };
+
+/** What the sites of the demo differ in: `quick` tells re-shards by time, `periodic` has two boxes to spare. */
+const kinds = {
+  usual: { boxes: boxIds, coordinator: {}, box: {} },
+  quick: { boxes: boxIds, coordinator: quickCoordinator, box: quickBox },
+  periodic: { boxes: everyBox, coordinator: { ...quickCoordinator, reshardPeriodMs: 1000 }, box: quickBox },
+} as const;
+export type SiteKind = keyof typeof kinds;
+
+/**
+ * The demo's site: boxes whose sensors are emulated, each behind a pseudo-terminal of its own. All else
  * is real: processes, PKCS#11 tokens, serial lines, MQTT over TLS.
  */
 export class DemoSite extends ProcessSite {
+  readonly kind: SiteKind;
   readonly #sensors = new Map<BoxId, SensorControl>();
 
-  constructor() {
-    super({ boxes: boxIds, boxEntry: "agent/box/main.js", coordinator: { operationMs: 60_000, mostRefusedFingers: 2 } });
+  constructor(kind: SiteKind) {
+    const { boxes, coordinator, box } = kinds[kind];
+    super({ boxes, boxEntry: "agent/box/main.js", coordinator: { operationMs: 60_000, mostRefusedFingers: 2, ...coordinator }, box });
+    this.kind = kind;
+  }
+
+  get boxes(): readonly BoxId[] {
+    return kinds[this.kind].boxes;
   }
 
   sensor(box: BoxId): SensorControl {
@@ -51,7 +75,7 @@ export class DemoSite extends ProcessSite {
   }
 
   override async provision(): Promise<void> {
-    await super.provision(boxIds.map((box) => this.#startSensor(box)));
+    await super.provision(this.boxes.map((box) => this.#startSensor(box)));
   }
 
   /** Enrols a person at a box, with the emulated finger that follows what the sensor asks for. */

@@ -1,7 +1,7 @@
 import type { Ask, Outcome, Progress } from "../../agent/client/index.ts";
 import { isNamed } from "../../agent/runtime/errors.ts";
 import { DemoError } from "./process.ts";
-import type { BoxId, DemoSite } from "./site.ts";
+import type { BoxId, DemoSite, SiteKind } from "./site.ts";
 
 export interface StepTime {
   readonly name: string;
@@ -92,8 +92,13 @@ export interface Scenario {
   /** In words, for people. */
   readonly tells: string;
   readonly expected: string | null;
-  /** What it leaves behind: nothing, boxes to start again, the coordinator to start again, or marks on the whole site. */
-  readonly leaves: "nothing" | "boxes" | "coordinator" | "marks";
+  /** Where it plays; on the usual site, if it does not say. */
+  readonly site?: SiteKind;
+  /**
+   * What it leaves behind: nothing, boxes to start again, a key that is to get its holders back by itself, the
+   * coordinator to start again, marks on the whole site, or a site on which nothing can be played any more.
+   */
+  readonly leaves: "nothing" | "boxes" | "holders" | "coordinator" | "marks" | "ruins";
   /** Plays it; returns the code with which it ended. */
   readonly play: (stage: Stage) => Promise<string | null>;
 }

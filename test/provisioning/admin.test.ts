@@ -28,7 +28,7 @@ void t.test("administering a site from the command line", { skip: withoutSoftHsm
   t.match(JSON.parse((await ask("site", "show", "--json")).stdout), { body: { version: 2 } }, "nothing of it is in the record");
 
   const refusals: [string[], number, string][] = [
-    [["site", "seal"], 1, "NOT_READY"], [["person", "remove", "ghost"], 1, "UNKNOWN_PERSON"], [["key", "show", "payroll"], 1, "UNKNOWN_KEY"],
+    [["site", "seal"], 1, "NOT_READY"], [["person", "remove", "ghost"], 1, "UNKNOWN_PERSON"], [["key", "show", "payroll"], 1, "UNKNOWN_KEY"], [["key", "reshard", "payroll"], 1, "UNKNOWN_KEY"],
     [["person", "add", "bob", "--role", "officer", "--finger", "index", "--box", "box-9"], 1, "UNKNOWN_BOX"],
     [["box", "pause", "box-9", "--for", "1h"], 1, "UNKNOWN_BOX"], [["box", "resume", "box-9"], 1, "UNKNOWN_BOX"],
     [["key", "create", "payroll", "--threshold", "2", "--holders", "box-1,box-2"], 77, "NOT_SEALED"],

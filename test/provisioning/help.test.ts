@@ -5,7 +5,7 @@ import { inTurns, place, shardkeep } from "./support.ts";
 
 const commands = [
   "site init", "site approve", "site apply", "site show", "site seal", "box request", "box accept", "box pause", "box resume", "client add", "person add", "person list", "person remove",
-  "key create", "key list", "key show", "use", "seal", "open", "status", "agent", "coordinator",
+  "key create", "key list", "key show", "key reshard", "use", "seal", "open", "status", "agent", "coordinator",
 ];
 
 void t.test("every command has help with examples of itself", async (t) => {

@@ -1,9 +1,16 @@
 import type { Scenario } from "../stage.ts";
+import { coordinatorCrash, diesAfterActivated, diesAfterPrepared } from "./crashes.ts";
 import { compromisedHsm, threeHoldersDown, twoHoldersDown } from "./holders.ts";
+import { lostBox, returningBox } from "./lost-box.ts";
+import { lyingDealer } from "./lying-dealer.ts";
+import { oldBackup } from "./old-backup.ts";
+import { periodic } from "./periodic.ts";
+import { jammedToTheFloor, ourNetwork } from "./silence.ts";
 import { lyingCoordinator, replayedEvidence, swappedRequest } from "./takeover.ts";
 import { notPermitted, twoRequests, use, wrongFinger, wrongResource } from "./use.ts";
 
 /** In the order in which `all` plays them. Names are a contract: add, never rename. */
 export const scenarios: readonly Scenario[] = [
   use, wrongFinger, notPermitted, wrongResource, compromisedHsm, replayedEvidence, swappedRequest, lyingCoordinator, twoRequests, twoHoldersDown, threeHoldersDown,
+  lostBox, returningBox, lyingDealer, coordinatorCrash, diesAfterPrepared, diesAfterActivated, ourNetwork, jammedToTheFloor, oldBackup, periodic,
 ];
