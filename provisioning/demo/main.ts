@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { exitCodes } from "../../agent/runtime/config.ts";
 import { isNamed } from "../../agent/runtime/errors.ts";
 import { interact } from "./interactive.ts";
-import { buildSite, playScenario, type Ended } from "./play.ts";
+import { buildSite, notPlayed, playScenario, type Ended } from "./play.ts";
 import { DemoError } from "./process.ts";
 import { scenarios } from "./scenarios/index.ts";
 import { DemoSite } from "./site.ts";
@@ -44,18 +44,28 @@ function chosen(name: string): typeof scenarios {
   return found;
 }
 
+async function buildFor(building: Stage, wanted: typeof scenarios): Promise<void> {
+  const { site } = building;
+  await buildSite(building);
+  if (!wanted.some(({ leaves }) => leaves === "marks")) return;
+  await building.step("a copy of the site, to come back to", async () => {
+    await site.stopAll();
+    site.snapshot();
+    await site.startCoordinator();
+    await site.startBoxes();
+  });
+}
+
 /** Plays the named scenarios one after the other; the site is built once and put right after each. */
 async function playAll(site: DemoSite, name: string): Promise<Ended[]> {
   const wanted = chosen(name);
   const building = new Stage(site, ({ name: step, ms }) => { say(`  ${String(ms).padStart(6)} ms  ${step}`); });
-  await buildSite(building);
-  if (wanted.some(({ leaves }) => leaves === "marks")) {
-    await building.step("a copy of the site, to come back to", async () => {
-      await site.stopAll();
-      site.snapshot();
-      await site.startCoordinator();
-      await site.startBoxes();
-    });
+  try {
+    await buildFor(building, wanted);
+  } catch (error) {
+    const failed = notPlayed(building, wanted, error);
+    say(`FAIL  ${failed[0]?.failed ?? ""}`);
+    return failed;
   }
   const ended: Ended[] = [];
   for (const scenario of wanted) {
