@@ -4,6 +4,6 @@ import { ShardkeepError } from "../runtime/errors.ts";
 export type RefusalCode =
   | "NOT_SEALED" | "UNKNOWN_CLIENT" | "REQUEST_FORGED" | "WRONG_COORDINATOR" | "WRONG_SITE_RECORD" | "STALE_REQUEST"
   | "STALE_EPOCH" | "NOT_PERMITTED" | "EVIDENCE_INVALID" | "RATE_LIMITED" | "NOT_CHALLENGED" | "WRONG_RECORD"
-  | "NOT_A_HOLDER" | "PLAN_REFUSED" | "DEAL_REFUSED" | "CERTIFICATE_INVALID" | "QUARANTINED";
+  | "NOT_A_HOLDER" | "PLAN_REFUSED" | "DEAL_REFUSED" | "CERTIFICATE_INVALID" | "QUARANTINED" | "UNKNOWN_BOX";
 
 export class Refusal extends ShardkeepError<RefusalCode> {}
