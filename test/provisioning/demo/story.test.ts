@@ -6,8 +6,8 @@ import { createInterface } from "node:readline";
 import { setTimeout } from "node:timers/promises";
 import t, { type Test } from "tap";
 import { root } from "#paths";
-import { leftIn } from "../support/doc-commands.ts";
-import "../support/plain-children.ts";
+import { leftIn } from "../../support/doc-commands.ts";
+import "../../support/plain-children.ts";
 
 /** A program of ours as a user runs it; what it leaves in its temporary folder is looked at after. */
 function start(t: Test, folder: string, entry: string, args: readonly string[]) {
