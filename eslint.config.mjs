@@ -41,11 +41,12 @@ function importRule(folder, allowed) {
   const patterns = forbidden.map((other) => {
     const opened = allowed.filter((entry) => entry.startsWith(`${other}/`)).map((entry) => entry.slice(other.length + 1));
     const except = opened.length === 0 ? "" : `(?!(?:${opened.join("|").replaceAll(".", "\\.")})$)`;
-    const name = other.startsWith("agent/") && folder.startsWith("agent/") ? other.slice("agent/".length) : other;
+    const top = `${folder.split("/")[0]}/`;
+    const name = other.startsWith(top) ? other.slice(top.length) : other;
     return { regex: `^(?:\\.\\./)+(?:.*/)?${name}/${except}`, message: `${folder} may not import ${other} (design §3)` };
   });
-  if (folder === "firmware-bridge/biometrics" || folder === "firmware-bridge/serial") {
-    patterns.push({ regex: "emulators/", message: "the driver never imports its emulator" });
+  if (folder === "firmware-bridge") {
+    patterns.push({ regex: "^\\./emulators/", message: "the bridge never imports the emulators" });
   }
   if (folder === "firmware-bridge/emulators") {
     patterns.push({ regex: "(?:biometrics|serial|panel)/", message: "the emulator shares no code with the driver it checks" });
@@ -53,6 +54,7 @@ function importRule(folder, allowed) {
   return { files: [`${folder}/**/*.ts`], rules: { "no-restricted-imports": ["error", { patterns }] } };
 }
 
+const browserGlobals = [{ name: "name" }, { name: "event" }];
 const injected = "is injected here (design §3): take it from the Clock, Random or transport you were given";
 
 export default tseslint.config(
@@ -67,7 +69,7 @@ export default tseslint.config(
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true, allowBoolean: true }],
       "@typescript-eslint/switch-exhaustiveness-check": "error",
       "@typescript-eslint/consistent-type-imports": "error",
-      "no-restricted-globals": ["error", { name: "name" }, { name: "event" }],
+      "no-restricted-globals": ["error", ...browserGlobals],
       "no-restricted-syntax": ["error", { selector: "CallExpression[callee.name='generateKeyPairSync']", message: "hangs one start in a hundred on Node 20: docs/decisions/0005" }],
       "no-warning-comments": ["error", { terms: ["todo", "fixme", "xxx"] }],
     },
@@ -77,7 +79,7 @@ export default tseslint.config(
     files: ["agent/rules/**/*.ts", "agent/box/**/*.ts", "agent/coordinator/**/*.ts"],
     ignores: ["agent/box/main.ts", "agent/coordinator/main.ts"],
     rules: {
-      "no-restricted-globals": ["error", ...["Date", "performance", "setTimeout", "setInterval", "setImmediate", "crypto"].map((name) => ({ name, message: `${name} ${injected}` }))],
+      "no-restricted-globals": ["error", ...browserGlobals, ...["Date", "performance", "setTimeout", "setInterval", "setImmediate", "crypto"].map((name) => ({ name, message: `${name} ${injected}` }))],
       "no-restricted-properties": ["error", { object: "Math", property: "random", message: `Math.random ${injected}` }],
     },
   },

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { command } from "./options.ts";
-import { run } from "./programs.ts";
+import { UsageError } from "./output.ts";
+import { isIncluded, run } from "./programs.ts";
 
 /** Its options are its own: all that follows is handed on. */
 export function demoCommand(): Command {
@@ -9,5 +10,8 @@ export function demoCommand(): Command {
     .allowUnknownOption()
     .passThroughOptions()
     .helpOption(false)
-    .action(async () => { process.exitCode = await run("demo", process.argv.slice(process.argv.indexOf("demo") + 1)); });
+    .action(async () => {
+      if (!isIncluded("demo")) throw new UsageError("USAGE", "the demo and its emulated sensors are not in the installed package", { remedy: "clone the project, then npm run demo" });
+      process.exitCode = await run("demo", process.argv.slice(process.argv.indexOf("demo") + 1));
+    });
 }

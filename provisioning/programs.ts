@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
@@ -16,6 +17,11 @@ const programs = {
 type Program = keyof typeof programs;
 
 const urlOf = (program: Program): URL => new URL(programs[program], import.meta.url);
+
+/** Whether this program is there: the package has no demo, since it has no emulated sensors. */
+export function isIncluded(program: Program): boolean {
+  return existsSync(urlOf(program));
+}
 
 /** Goes on as a long-lived program, in this very process: the service manager knows its id. It reads process.argv. */
 export async function become(program: "agent" | "coordinator"): Promise<void> {

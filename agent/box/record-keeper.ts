@@ -4,6 +4,7 @@ import { refOf, siteRecord, type SiteRecord, type SiteRecordRef } from "../proto
 import { statementHash } from "../protocol/statement.ts";
 import { checkSuccessor } from "../rules/record.ts";
 import type { Judge } from "../rules/judge.ts";
+import { Refusal } from "../rules/refusal.ts";
 import { isNamed, ShardkeepError } from "../runtime/errors.ts";
 import type { Log } from "../runtime/log.ts";
 import { entriesJson, getJson, putJson } from "../store/json.ts";
@@ -78,9 +79,11 @@ export class RecordKeeper {
     return this.ref;
   }
 
-  /** Evidence of `box` counts no more; only a version of the record lifts it (protocol.md §8). */
+  /** Evidence of `box` counts no more; only a version of the record lifts it (protocol.md §8). Throws UNKNOWN_BOX. */
   async quarantine(box: string, reason: string): Promise<void> {
     if (this.#quarantined.has(box)) return;
+    // Else whoever owns the coordinator could fill this store with names.
+    if (!this.#current.body.boxes.some(({ id: known }) => known === box)) throw new Refusal("UNKNOWN_BOX", `${box} is no box of this site`);
     await this.#store.commit([putJson(`quarantine/${box}`, { box, reason })]);
     this.#quarantined.add(box);
     this.#log.warn("quarantine", { box, reason });

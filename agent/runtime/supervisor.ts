@@ -159,6 +159,8 @@ export class Supervised<C extends Calls> {
           this.#receive(raw);
         }
       });
+      // Without its channel it is of no use, also if it lives on; and the channel may go before its end is told.
+      child.once("disconnect", () => { if (!this.#stopped) this.#kill(child); });
       child.once("error", (cause) => { reject(new ShardkeepError("PROCESS_START_FAILED", `cannot start ${this.#options.name}`, { cause })); });
       child.once("exit", (code, signal) => {
         clearTimeout(late);
@@ -212,14 +214,15 @@ export class Supervised<C extends Calls> {
       child.send({ id, call, args }, (error) => {
         if (error === null) return;
         clearTimeout(timer);
+        this.#kill(child);
         if (this.#pending.delete(id)) reject(this.#error("PROCESS_ENDED", `did not take ${call}`));
       });
     });
   }
 
-  /** Ends a child that gives no answer; calls wait from now on for the next one. */
+  /** Ends a child that gives no answer, or cannot; calls wait from now on for the next one. */
   #kill(child: ChildProcess): void {
-    if (child.killed) return;
+    if (child.killed || child.exitCode !== null || child.signalCode !== null) return;
     child.kill("SIGKILL");
     const next = new Promise<void>((resolve, reject) => {
       child.once("exit", () => {

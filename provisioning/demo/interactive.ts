@@ -35,7 +35,10 @@ async function act(site: DemoSite, command: string, box: string | undefined, [fi
   switch (command) {
     case "touch": await site.sensor(box).press(finger); return `${finger} at ${box}`;
     case "kill": await site.kill(box); return `${box} is dead`;
-    case "revive": await site.startBox(box); return `${box} is back`;
+    case "revive":
+      if (site.processes.get(box)?.running === true) return `${box} is running`;
+      await site.startBox(box);
+      return `${box} is back`;
     default: return help;
   }
 }

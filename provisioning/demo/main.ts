@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { exitCodes } from "../../agent/runtime/config.ts";
 import { isNamed } from "../../agent/runtime/errors.ts";
 import { interact } from "./interactive.ts";
-import { buildSite, playScenario, type Ended } from "./play.ts";
+import { buildSite, notPlayed, playScenario, type Ended } from "./play.ts";
 import { DemoError } from "./process.ts";
 import { scenarios } from "./scenarios/index.ts";
 import { DemoSite, type SiteKind } from "./site.ts";
@@ -72,11 +72,22 @@ class Current {
 
 const sayStep = ({ name: step, ms }: StepTime): void => { say(`  ${String(ms).padStart(6)} ms  ${step}`); };
 
-async function built(current: Current, kind: SiteKind, wanted: readonly Scenario[]): Promise<DemoSite> {
+/** The site, or how its scenarios failed because it could not be built. */
+async function built(current: Current, kind: SiteKind, wanted: readonly Scenario[]): Promise<DemoSite | Ended[]> {
   const site = await current.begin(kind);
   const building = new Stage(site, sayStep);
+  try {
+    await buildFor(building, wanted.filter((one) => siteOf(one) === kind));
+    return site;
+  } catch (error) {
+    return notPlayed(building, wanted, error);
+  }
+}
+
+async function buildFor(building: Stage, wanted: readonly Scenario[]): Promise<void> {
+  const { site } = building;
   await buildSite(building);
-  if (wanted.some((one) => siteOf(one) === kind && one.leaves === "marks")) {
+  if (wanted.some((one) => one.leaves === "marks")) {
     await building.step("a copy of the site, to come back to", async () => {
       await site.stopAll();
       site.snapshot();
@@ -84,7 +95,6 @@ async function built(current: Current, kind: SiteKind, wanted: readonly Scenario
       await site.startBoxes();
     });
   }
-  return site;
 }
 
 const siteOf = ({ site = "usual" }: Scenario): SiteKind => site;
@@ -93,8 +103,15 @@ const siteOf = ({ site = "usual" }: Scenario): SiteKind => site;
 async function playAll(current: Current, wanted: readonly Scenario[]): Promise<Ended[]> {
   let site: DemoSite | undefined;
   const ended: Ended[] = [];
-  for (const scenario of wanted) {
-    if (site?.kind !== siteOf(scenario)) site = await built(current, siteOf(scenario), wanted);
+  for (const [i, scenario] of wanted.entries()) {
+    if (site?.kind !== siteOf(scenario)) {
+      const made = await built(current, siteOf(scenario), wanted.slice(i));
+      if (Array.isArray(made)) {
+        say(`FAIL  ${made[0]?.failed ?? ""}`);
+        return [...ended, ...made];
+      }
+      site = made;
+    }
     const end = await playScenario(site, scenario);
     ended.push(end);
     say(`${end.ok ? "ok  " : "FAIL"}  ${end.name}: ${scenario.tells} → ${end.error ?? "done"} (${String(end.steps.reduce((sum, { ms }) => sum + ms, 0))} ms)${end.failed === undefined ? "" : `\n      ${end.failed}`}`);

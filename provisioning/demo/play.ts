@@ -34,10 +34,10 @@ async function within<T>(ms: number, what: () => string, body: Promise<T>): Prom
 /** Builds a sealed site with people and a key, step by step; what the story tells and every scenario needs. */
 export async function buildSite(stage: Stage): Promise<void> {
   const { site } = stage;
-  await within(buildMs, () => stage.current, (async () => {
+  await within(buildMs, () => "the site", (async () => {
     await stage.step(`tokens, keys, certificates: one coordinator, ${site.boxes.length} boxes`, () => site.provision());
     await stage.step(`${site.boxes.length} agents up, each with its HSM and its sensor`, () => site.startBoxes());
-    await stage.step("people enrolled", async () => {
+    await stage.step("two officers and an auditor enrolled", async () => {
       const atBox = (box: string): Promise<void> => people.filter((one) => one.box === box).reduce(
         (before, { person, role, box: at }) => before.then(() => site.enrol(person, role, at)), Promise.resolve(),
       );
@@ -52,11 +52,16 @@ export async function buildSite(stage: Stage): Promise<void> {
   })());
 }
 
+/** What is said of scenarios whose site did not get built. */
+export function notPlayed(building: Stage, wanted: readonly Scenario[], cause: unknown): Ended[] {
+  return wanted.map(({ name, expected }) => failure(building, { name, expected }, cause));
+}
+
 /** Plays one scenario on a site that is as {@link buildSite} left it, and puts the site right again. */
-export async function playScenario(site: DemoSite, scenario: Scenario): Promise<Ended> {
+export async function playScenario(site: DemoSite, scenario: Scenario, mostMs = scenarioMs): Promise<Ended> {
   const stage = new Stage(site);
   const { name, expected } = scenario;
-  const ended = await verdict(stage, scenario);
+  const ended = await verdict(stage, scenario, mostMs);
   try {
     await within(scenarioMs, () => `after ${name}`, putRight(site, scenario.leaves));
     return ended;
@@ -65,14 +70,18 @@ export async function playScenario(site: DemoSite, scenario: Scenario): Promise<
   }
 }
 
-async function verdict(stage: Stage, { name, expected, play }: Scenario): Promise<Ended> {
+function failure(stage: Stage, { name, expected }: Pick<Scenario, "name" | "expected">, cause: unknown): Ended {
+  const error = isNamed(cause) ? cause.code : "INTERNAL";
+  return { name, ok: false, expected, error, steps: stage.steps, failed: `${stage.current}: ${cause instanceof Error ? cause.message : String(cause)}` };
+}
+
+async function verdict(stage: Stage, { name, expected, play }: Scenario, mostMs: number): Promise<Ended> {
   try {
-    const error = await within(scenarioMs, () => stage.current, play(stage));
+    const error = await within(mostMs, () => name, play(stage));
     const ok = error === expected;
     return { name, ok, expected, error, steps: stage.steps, ...(ok ? {} : { failed: `it ended with ${String(error)}, not with ${String(expected)}` }) };
   } catch (cause) {
-    const error = isNamed(cause) ? cause.code : "INTERNAL";
-    return { name, ok: false, expected, error, steps: stage.steps, failed: `${stage.current}: ${cause instanceof Error ? cause.message : String(cause)}` };
+    return failure(stage, { name, expected }, cause);
   }
 }
 

@@ -48,6 +48,10 @@ export class SiteProcess {
     return this.#child.pid ?? 0;
   }
 
+  get running(): boolean {
+    return !this.#over;
+  }
+
   get lines(): readonly string[] {
     return this.#lines;
   }

@@ -9,13 +9,14 @@ import { buildSite } from "./play.ts";
 import { takeOverAndLie } from "./scenarios/takeover.ts";
 import { endOf, Stage } from "./stage.ts";
 import type { BoxId, DemoSite } from "./site.ts";
+import { waitUntil } from "./wait.ts";
 
 const sha256 = (file: string): string => createHash("sha256").update(readFileSync(file)).digest("hex").slice(0, 16);
 const ask = { key: "payroll", resource: "payroll/2026/march", reason: "the demo" };
 
-/** The last lines that a box's own console showed. */
+/** What a box's own console showed for its last prompt; the fourth line is the one that clears it. */
 function consoleOf(site: DemoSite, box: BoxId): string {
-  return site.processes.get(box)?.lines.filter((line) => line.includes("│")).slice(-4).map((line) => line.split("│")[1]?.trim()).join(" · ") ?? "";
+  return site.processes.get(box)?.lines.filter((line) => line.includes("│")).slice(-4, -1).map((line) => line.split("│")[1]?.trim()).join(" · ") ?? "";
 }
 
 /** Neither gone nor a zombie that its parent has not buried yet. */
@@ -24,14 +25,21 @@ function isRunning(pid: number): boolean {
   return existsSync(file) && !/\) [ZX] /.test(readFileSync(file, "utf8"));
 }
 
+function childrenOf(pid: number): number[] {
+  const file = `/proc/${pid}/task/${pid}/children`;
+  return existsSync(file) ? readFileSync(file, "utf8").split(" ").filter((text) => text !== "").map(Number) : [];
+}
+
 /** All processes of the site and their children: where a secret could have been left. */
 function processesOf(site: DemoSite): number[] {
   const parents = [...site.processes].filter(([name]) => !name.startsWith("sensor-")).map(([, { pid }]) => pid);
-  const children = parents.flatMap((pid) => {
-    const file = `/proc/${pid}/task/${pid}/children`;
-    return existsSync(file) ? readFileSync(file, "utf8").split(" ").filter((text) => text !== "").map(Number) : [];
-  });
-  return [...parents, ...children];
+  return [...parents, ...parents.flatMap(childrenOf)];
+}
+
+/** The enclaves that there are: between operations the one that is started ahead for the next. */
+function enclavesOf(site: DemoSite): number[] {
+  const isEnclave = (pid: number): boolean => isRunning(pid) && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("/agent/enclave/main.js");
+  return childrenOf(site.processes.get("coordinator")?.pid ?? 0).filter(isEnclave);
 }
 
 /** Tells the main job in about a screen, each line with its time. */
@@ -62,50 +70,55 @@ export async function tellStory(site: DemoSite, say: (line: string) => void): Pr
     const { onProgress, end } = follow(alice);
     await sealFile(site.client, source, sealed, ask, { onProgress }).finally(end);
   });
+  await waitUntil("an enclave started ahead", 10_000, () => Promise.resolve(enclavesOf(site).length === 1));
+  const [enclave = 0] = enclavesOf(site);
   await stage.step("opened with two officers' fingers at two boxes", async () => {
     const { onProgress, end } = follow(both);
     await openFile(site.client, sealed, opened, { ...ask, reason: "reading it again" }, { onProgress }).finally(end);
   });
   const accepted = told.find((progress) => progress.state === "accepted");
-  say(`          the requester saw code ${accepted?.state === "accepted" ? accepted.code : "?"}; the console of box-1: ${consoleOf(site, "box-1")}`);
+  const code = accepted?.state === "accepted" ? accepted.code : "?";
+  for (const [box] of both) stage.expect(consoleOf(site, box).includes(`admin asks to unwrap ${ask.resource}`) && consoleOf(site, box).includes(`code ${code}`), `the console of ${box} showed another request: ${consoleOf(site, box)}`);
+  say(`          the requester saw code ${code}; so did both consoles: ${consoleOf(site, "box-1")}`);
   const challenged = told.find((progress) => progress.state === "challenged");
   const released = told.find((progress) => progress.state === "released");
-  say(`          ${challenged?.state === "challenged" ? challenged.holders.length : 0} HSMs challenged, shards of ${released?.state === "released" ? released.holders.join(", ") : "?"} combined in an enclave process that has wiped itself and is gone`);
+  await waitUntil(`enclave ${enclave} gone`, 5000, () => Promise.resolve(!isRunning(enclave)));
+  say(`          ${challenged?.state === "challenged" ? challenged.holders.length : 0} HSMs challenged, shards of ${released?.state === "released" ? released.holders.join(", ") : "?"} combined in enclave process ${enclave}, which has wiped itself and is gone`);
   stage.expect(sha256(source) === sha256(opened), "the opened file is not the sealed one");
   say(`          SHA-256 of README.md and of what was opened: ${sha256(source)}… identical`);
 
-  await stage.step("a stranger's finger", async () => {
-    const code = await endOf(stage.use(asks.encrypt(new Uint8Array(8)), stranger));
-    stage.expect(code === "INVALID_BIOMETRICS", `a stranger ended with ${String(code)}`);
-    say(`          refused: ${String(code)}`);
-  });
+  const refused = await stage.step("a stranger's finger, twice", () => endOf(stage.use(asks.encrypt(new Uint8Array(8)), stranger)));
+  stage.expect(refused === "INVALID_BIOMETRICS", `a stranger ended with ${String(refused)}`);
+  say(`          refused: ${String(refused)}`);
 
   const secret = new Uint8Array(randomBytes(32));
   await stage.use(asks.encrypt(secret), alice);
-  await stage.step("memory of all processes of the site searched for a secret that was just encrypted", async () => {
-    let copies = 0;
-    let megabytes = 0;
-    const pids = processesOf(site);
-    for (const pid of pids) {
-      const found = await scanMemory(pid, [secret]).catch((error: unknown) => {
-        // An enclave that was ended meanwhile has no memory any more.
-        if (isRunning(pid)) throw error;
-        return { copies: 0, bytes: 0 };
-      });
-      copies += found.copies;
-      megabytes += found.bytes / 2 ** 20;
-    }
-    const keeper = await Keeper.holding(secret);
-    const control = await scanMemory(keeper.pid, [secret]);
-    keeper.end();
-    stage.expect(control.copies > 0, "the search does not find a secret where it is");
-    stage.expect(copies === 0, `${copies} copies of the secret were found`);
-    say(`          ${pids.length} processes, ${Math.round(megabytes)} MiB: ${copies} copies (in a process that was given it: ${control.copies})`);
-  });
+  say(`          ${await stage.step("memory of all processes of the site searched for a secret that was just encrypted", () => searchFor(stage, secret))}`);
 
-  await stage.step("the coordinator taken over, with its HSM, PIN, broker and certificates: five of five holders refuse, twice", async () => {
-    const { withoutEvidence, replayed } = await takeOverAndLie(new Stage(site));
-    say(`          asked for shards without evidence: ${withoutEvidence}; with evidence that alice gave for another request: ${replayed}`);
-  });
+  const { withoutEvidence, replayed } = await stage.step("the coordinator taken over, with its HSM, PIN, broker and certificates", () => takeOverAndLie(new Stage(site)));
+  say(`          it asks for shards without evidence: five of five holders refuse, ${withoutEvidence}`);
+  say(`          it replays evidence that alice gave for another request: five of five refuse, ${replayed}`);
   say("Next: npm run demo -- --scenario all · npm run demo -- --interactive · npm test · docs/try-it.md builds a site by hand");
+}
+
+/** Finds no copy of `secret` in the site, and finds it in a process that was given it; says how much was read. */
+async function searchFor(stage: Stage, secret: Uint8Array): Promise<string> {
+  let copies = 0;
+  let megabytes = 0;
+  const pids = processesOf(stage.site);
+  for (const pid of pids) {
+    const found = await scanMemory(pid, [secret]).catch((error: unknown) => {
+      // An enclave that was ended meanwhile has no memory any more.
+      if (isRunning(pid)) throw error;
+      return { copies: 0, bytes: 0 };
+    });
+    copies += found.copies;
+    megabytes += found.bytes / 2 ** 20;
+  }
+  const keeper = await Keeper.holding(secret);
+  const control = await scanMemory(keeper.pid, [secret]);
+  keeper.end();
+  stage.expect(control.copies > 0, "the search does not find a secret where it is");
+  stage.expect(copies === 0, `${copies} copies of the secret were found`);
+  return `${pids.length} processes, ${Math.round(megabytes)} MiB: ${copies} copies (in a process that was given it: ${control.copies})`;
 }

@@ -19,3 +19,17 @@ export async function timed(runs: number, body: () => unknown, { warm = Math.min
 }
 
 export const round = (ms: number): number => Math.round(ms * 100) / 100;
+
+/** A line of the bench; ms. */
+export interface Row { readonly t: number; readonly n: number; readonly p50: number; readonly p99: number; readonly floor: number; readonly ratio: number; readonly runs: number }
+
+/**
+ * What was measured, beside what could not be less: three parallel round trips coordinator → n boxes →
+ * coordinator (prompt, challenge, release), two of the client (use, payload), and one MAC, one verification
+ * and one key agreement one after the other. `trips` and `crypto` are p50s of the same run.
+ */
+export function rowOf({ t, n }: { readonly t: number; readonly n: number }, samples: readonly number[], trips: { readonly boxes: number; readonly client: number }, crypto: number): Row {
+  const floor = 3 * trips.boxes + 2 * trips.client + crypto;
+  const p50 = percentile(samples, 0.5);
+  return { t, n, p50: round(p50), p99: round(percentile(samples, 0.99)), floor: round(floor), ratio: round(p50 / floor), runs: samples.length };
+}

@@ -9,7 +9,7 @@ import { toBase64url } from "../../agent/runtime/encoding.ts";
 import { silentLog } from "../../agent/runtime/log.ts";
 import { verifyEs256 } from "../../agent/protocol/es256.ts";
 import { ProcessSite } from "../../provisioning/demo/process-site.ts";
-import { percentile, round, timed } from "./figures.ts";
+import { percentile, round, rowOf, timed, type Row } from "./figures.ts";
 import { measureRoundTrips } from "./floor.ts";
 
 const sizes = [{ t: 2, n: 3 }, { t: 3, n: 5 }, { t: 5, n: 9 }] as const;
@@ -20,8 +20,6 @@ const inFlight = 20;
 const throughputOperations = 100;
 const resource = "bench";
 const say = (line: string): void => { process.stderr.write(`${line}\n`); };
-
-interface Row { readonly t: number; readonly n: number; readonly p50: number; readonly p99: number; readonly floor: number; readonly ratio: number; readonly runs: number }
 
 const boxesOf = (n: number): string[] => Array.from({ length: n }, (_, i) => `box-${i + 1}`);
 const ask: Ask = { key: "bench", operation: "encrypt", resource, reason: "bench", payload: new Uint8Array(32) };
@@ -83,9 +81,7 @@ async function measure(t: number, n: number): Promise<{ row: Row; perSecond: num
     const crypto = await measureCrypto(site);
     await site.stopAll();
     const trips = await measureRoundTrips(site.folder, n, 200);
-    const floor = 3 * trips.boxes + 2 * trips.client + crypto;
-    const p50 = percentile(samples, 0.5);
-    return { row: { t, n, p50: round(p50), p99: round(percentile(samples, 0.99)), floor: round(floor), ratio: round(p50 / floor), runs }, perSecond };
+    return { row: rowOf({ t, n }, samples, trips, crypto), perSecond };
   } finally {
     await site.end(false);
   }

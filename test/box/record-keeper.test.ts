@@ -27,9 +27,11 @@ void t.test("a box's site record moves by verified versions, and what it took su
   await t.rejects(keeper.follow([await signRecord({ sealed: false, version: 6, previous: statementHash(first), rules: [] })]), { code: "RECORD_FORK" });
   t.strictSame(alarms, ["site record forked"]);
   t.strictSame(await keeper.follow([second, third]), refOf(third), "the one it has is skipped");
+  await t.rejects(keeper.quarantine("box-9", "HSM_COMPROMISED"), { code: "UNKNOWN_BOX" });
   await keeper.quarantine("box-3", "HSM_COMPROMISED");
   t.strictSame(["box-2", "box-3"].map((box) => keeper.isQuarantined(box)), [false, true]);
   const again = new RecordKeeper(openMemoryStore(disk), silentLog);
+  t.notOk(again.isQuarantined("box-9"));
   t.strictSame([again.ref, again.isQuarantined("box-3"), again.judge("box-1", () => true, "boot").isQuarantined("box-3")], [refOf(third), true, true]);
 });
 

@@ -5,12 +5,20 @@ import { freshRoot, inside } from "./debian.mjs";
 
 /*
  * npm run test:clean: the committed HEAD, cloned into a Debian that has only Node, npm and git, must run
- * the demo and pass the tests: as root, and as a user who is not root where only the compiler was there.
+ * the demo and pass the tests: as root, and as a user who is not root where only the compiler was there. The
+ * user's set-up is killed in the middle and then started twice at once.
  */
 const project = join(import.meta.dirname, "../..");
 const root = { name: "root", id: 0, home: "/root" };
 const user = { name: "user", id: 1000, home: "/home/user" };
-const commands = ["npm run demo", "npm test"];
+/** From nothing; then with nothing left to do, which the demo says itself; then the tests. */
+const commands = [
+  "npm run demo",
+  `said=$(npm run -s demo -- --scenario use --json); echo "$said"; case "$said" in '{"ok":true,"setup":{"ran":[]},'*) ;; *) exit 1 ;; esac`,
+  "npm test",
+];
+/** Cut off wherever it then is, and repaired by two at once. */
+const killedThenTwice = "timeout --signal=KILL 15 npm run setup; npm run setup & first=$!; npm run setup && wait $first";
 const checkout = "/work/shardkeep";
 
 function clone(target, owner) {
@@ -41,7 +49,7 @@ function asUser(target, results) {
   clone(target, user);
   check(results, target, user, "npm run setup", 69);
   inside(target, root, "apt-get -q update && apt-get -q -y --no-install-recommends install g++ make python3");
-  for (const command of commands) check(results, target, user, command);
+  for (const command of [killedThenTwice, ...commands]) check(results, target, user, command);
 }
 
 if (process.getuid() !== 0) {

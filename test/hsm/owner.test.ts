@@ -9,7 +9,7 @@ import { initialiseToken } from "../../agent/hsm/client.ts";
 import { toWire } from "../../agent/runtime/errors.ts";
 import { silentLog } from "../../agent/runtime/log.ts";
 import { faultyModule } from "./fixtures/faulty.ts";
-import { entry, freshHsm, tokenFolder, type TokenFolder } from "./fixtures/token.ts";
+import { entry, freshHsm, softhsmEnv, tokenFolder, type TokenFolder } from "./fixtures/token.ts";
 
 const alive = (pid: number): boolean => existsSync(`/proc/${pid}`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
 
@@ -23,7 +23,7 @@ async function gone(pid: number, withinMs: number): Promise<boolean> {
 
 /** An agent process of its own on a fresh token, and its hsm process's pid. */
 async function agent(t: Test, made: TokenFolder) {
-  const process_ = spawn(process.execPath, [fileURLToPath(new URL("fixtures/agent.mjs", import.meta.url)), JSON.stringify(made.config)], { stdio: ["pipe", "pipe", "inherit"], env: { PATH: process.env["PATH"] } });
+  const process_ = spawn(process.execPath, [fileURLToPath(new URL("fixtures/agent.mjs", import.meta.url)), JSON.stringify(made.config)], { stdio: ["pipe", "pipe", "inherit"], env: { PATH: process.env["PATH"], ...softhsmEnv } });
   t.teardown(() => process_.kill("SIGKILL"));
   const [line] = await once(process_.stdout, "data") as [Buffer];
   return { process: process_, hsmPid: Number(line.toString()) };

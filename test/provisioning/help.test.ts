@@ -15,9 +15,10 @@ void t.test("every command has help with examples of itself", async (t) => {
     t.match(stdout, new RegExp(`Examples:\n {2}\\$ shardkeep ${name}`), name);
     t.equal(stderr, "", `${name}: nothing on stderr`);
   });
+  t.match(await shardkeep(["demo", "--help"]), { code: 0, stdout: /npm run demo -- --scenario NAME[^]*--interactive/, stderr: "" }, "the demo's is its own");
   const { code, stdout } = await shardkeep(["--help"]);
   t.equal(code, 0);
-  for (const name of new Set(commands.map((one) => one.split(" ")[0] ?? ""))) t.match(stdout, new RegExp(`^ {2}${name} `, "m"), `${name} is listed`);
+  for (const name of new Set(["demo", ...commands.map((one) => one.split(" ")[0] ?? "")])) t.match(stdout, new RegExp(`^ {2}${name} `, "m"), `${name} is listed`);
   t.match(stdout, /Exit codes:/);
   t.equal((await shardkeep(["--version"])).stdout, `${version}\n`);
 });

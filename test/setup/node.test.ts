@@ -1,10 +1,12 @@
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import t, { type Test } from "tap";
 import { buildStep, packagesStep } from "../../provisioning/setup/node.mjs";
 
 const lock = (packages: object) => JSON.stringify({ packages });
 const wanted = { "": { version: "0.1.0" }, "node_modules/a": { version: "1.0.0" }, "node_modules/b": { version: "2.0.0", optional: true } };
+const prefix = dirname(dirname(process.execPath));
+const hasHeaders = (folder: string): boolean => existsSync(join(folder, "include/node/node.h"));
 const native = "pkcs11js/build/Release/pkcs11.node";
 
 /** A project whose node_modules holds `present` by npm's own note, and the native module. */
@@ -39,6 +41,8 @@ void t.test("packages: npm ci with the developer's packages; an unbuilt native m
   packagesStep(root).run((file, args, options) => {
     lines.push([file, ...args].join(" "));
     t.equal(options?.cwd, root);
+    const nodedir = options?.env?.["npm_config_nodedir"];
+    t.equal(nodedir !== undefined && hasHeaders(nodedir), [prefix, "/usr"].some(hasHeaders), "node-gyp is told where Node's headers are");
   });
   t.strictSame(lines, ["npm ci --include=dev --no-audit --no-fund --loglevel=error"]);
   rmSync(join(root, "node_modules", native));

@@ -10,6 +10,7 @@ import type { Hsm } from "../../agent/hsm/client.ts";
 import { Exchange } from "../../agent/mqtt/exchange.ts";
 import { CertificateCache } from "../../agent/protocol/envelope.ts";
 import { generateSigner } from "../../agent/protocol/es256.ts";
+import { coordinatorHeartbeat } from "../../agent/protocol/heartbeat.ts";
 import { challengeSecretContext } from "../../agent/protocol/joining.ts";
 import { NonceBook } from "../../agent/protocol/nonces.ts";
 import { beginSession, type Session } from "../../agent/protocol/session.ts";
@@ -225,7 +226,10 @@ export class InProcessSite {
       reader: { site, self: id, keyOf: (sender) => (sender === coordinatorId ? this.record.body.coordinator.key : undefined), certificates: new CertificateCache() },
       freshOf: () => fresh, topicFor: (_peer, kind) => topic({ kind: "client", client: id, direction: "up", what: kind }),
     });
-    exchange.onEvent((name, data) => { if (name === "coordinator") fresh = (data as { nonce: string }).nonce; });
+    exchange.onEvent((name, data) => {
+      const beat = name === "coordinator" ? coordinatorHeartbeat.safeParse(data) : undefined;
+      if (beat?.success === true) fresh = beat.data.nonce;
+    });
     await transport.subscribe([topic({ kind: "client", client: id, direction: "down", what: "response" }), topic({ kind: "coordinator", what: "heartbeat" })]);
     this.clients.set(id, { session, signer, exchange });
   }

@@ -42,9 +42,16 @@ export const twoRequests: Scenario = {
   play: async (stage) => {
     const payloads = [secretOf(16), secretOf(16)] as const;
     // Two touches are all there will be: if either request wanted another one, its deadline would end this.
-    await stage.step("both asked at once, alice takes her time, touches once for each", async () => {
+    const sealed = await stage.step("both asked at once, alice takes her time, touches once for each", async () => {
       const all = Promise.all(payloads.map((payload) => stage.site.client.use(asks.encryptPublic(payload))));
-      await Promise.all([all, stage.touch([...alice, ...alice], all)]);
+      await stage.touch([...alice, ...alice], all);
+      return await all;
+    });
+    await stage.step("each opens to its own", async () => {
+      for (const [i, payload] of payloads.entries()) {
+        const opened = await stage.use(asks.decryptPublic(sealed[i]?.result ?? new Uint8Array()), alice);
+        stage.expect(Buffer.from(opened.result).equals(payload), "a request got another one's result");
+      }
     });
     return null;
   },

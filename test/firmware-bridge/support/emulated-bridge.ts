@@ -73,7 +73,7 @@ export class EmulatedBridge {
   }
 
   /** A person who touches until the prompt is over; the outcome, and how often it took. */
-  async touchUntilOver(fingers: readonly Finger[], finger: string): Promise<{ outcome: Identification; touches: number }> {
+  async touchUntilOver(fingers: readonly Finger[], finger: string, holdMs = 600): Promise<{ outcome: Identification; touches: number }> {
     await this.lift();
     let over = false;
     const isOver = (): boolean => over;
@@ -85,7 +85,7 @@ export class EmulatedBridge {
         if (isOver()) return;
         touches += 1;
         await this.touch(finger);
-        for (let n = 0; n < 60 && !isOver(); n++) await sleep(systemClock, 10);
+        for (let n = 0; n < holdMs / 10 && !isOver(); n++) await sleep(systemClock, 10);
         await this.lift();
       }
     };
