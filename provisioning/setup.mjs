@@ -14,6 +14,7 @@ import { runSteps, SetupError } from "./setup/steps.mjs";
 const programs = {
   demo: "dist/provisioning/demo/main.js",
   bench: "dist/test/bench/main.js",
+  model: "dist/test/model/main.js",
   "kill-matrix": "dist/test/kill-matrix/main.js",
   "power-cut": "dist/test/power-cut/main.js",
 };

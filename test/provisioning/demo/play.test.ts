@@ -7,7 +7,7 @@ import { ShardkeepError } from "../../../agent/runtime/errors.ts";
 
 /** A site that was never built: these scenarios do not touch it. */
 function emptySite(t: Test): DemoSite {
-  const site = new DemoSite();
+  const site = new DemoSite("usual");
   t.teardown(() => site.end(false));
   return site;
 }
