@@ -72,6 +72,12 @@ export class EmulatedBridge {
     return this.bridge.identify({ prompt, timeoutMs, fingers: fingers.map((known) => ({ ...known, digestPrefix })) });
   }
 
+  /** How often the sensor was told to look for a finger: GenImg and GetImageEx. */
+  async #looks(): Promise<number> {
+    const { state } = await this.emulator.control({ cmd: "state" }) as { state: { commands: Record<string, number> } };
+    return (state.commands["01"] ?? 0) + (state.commands["28"] ?? 0);
+  }
+
   /** A person who touches until the prompt is over; the outcome, and how often it took. */
   async touchUntilOver(fingers: readonly Finger[], finger: string, holdMs = 600): Promise<{ outcome: Identification; touches: number }> {
     await this.lift();
@@ -81,7 +87,9 @@ export class EmulatedBridge {
     const outcome = this.identify(fingers).finally(() => { over = true; });
     const hand = async (): Promise<void> => {
       for (;;) {
-        await sleep(systemClock, 250);
+        // Two looks at an empty plate: what lies there before counts for nothing (protocol.md §3).
+        const before = await this.#looks();
+        while (!isOver() && await this.#looks() < before + 2) await sleep(systemClock, 20);
         if (isOver()) return;
         touches += 1;
         await this.touch(finger);
