@@ -172,7 +172,7 @@ void t.test("an attempt that is over, replaced and forgotten is not begun again 
   const third = await HandAttempt.of(fleet, second.records);
   await t.resolves(third.burn([fleet.box(1)]), "one that is to come may be burnt unheard");
   const low = await HandAttempt.of(fleet, second.records, {}, 2);
-  await t.rejects(low.join(), { code: "PLAN_REFUSED" });
+  await t.rejects(fleet.box(2).reshards.join(low.plan, null, ""), { code: "PLAN_REFUSED" });
   await t.resolves(low.burn([fleet.box(1)]), "a restored coordinator gets on: the epoch before is still served");
 });
 

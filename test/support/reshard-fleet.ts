@@ -14,6 +14,7 @@ import { generateRecipient, open, seal } from "../../agent/protocol/seal.ts";
 import { signStatement } from "../../agent/protocol/statement.ts";
 import type { SiteRecord } from "../../agent/protocol/site-record.ts";
 import { concat, toBase64url } from "../../agent/runtime/encoding.ts";
+import type { Clock } from "../../agent/runtime/clock.ts";
 import { silentLog } from "../../agent/runtime/log.ts";
 import { systemRandom } from "../../agent/runtime/random.ts";
 import { Turns } from "../../agent/runtime/turns.ts";
@@ -50,21 +51,28 @@ export class FleetBox {
     [this.id, this.hsm, this.#clock, this.#windowMs] = [id, hsm, clock, windowMs];
   }
 
-  /** A life of the agent: memory begins anew, disk and HSM are as they were. */
+  #life = 0;
+
+  /** A life of the agent: memory begins anew, disk and HSM are as they were, and timers of the life before are dead. */
   live(hooks: CommitHooks = {}): void {
+    const life = ++this.#life;
+    const clock: Clock = {
+      now: () => this.#clock.now(), wall: () => this.#clock.wall(),
+      after: (ms, task) => this.#clock.after(ms, () => { if (life === this.#life) task(); }),
+    };
     this.store = openMemoryStore(this.disk, hooks);
     this.records = new RecordKeeper(this.store, silentLog);
-    this.nonces = new NonceBook(this.#clock, systemRandom);
+    this.nonces = new NonceBook(clock, systemRandom);
     this.shelf = new Shelf(this.store, site, this.id);
     const log = { ...silentLog, error: (event: string) => { this.logged.push(event); } };
     const none = undefined as never;
     const parts: BoxParts = {
-      site, box: this.id, boot: filled(16, 7), hsm: this.hsm, store: this.store, clock: this.#clock, random: systemRandom, log, records: this.records, nonces: this.nonces,
+      site, box: this.id, boot: filled(16, 7), hsm: this.hsm, store: this.store, clock, random: systemRandom, log, records: this.records, nonces: this.nonces,
       bridge: none, exchange: none, display: none,
     };
-    this.attempts = new Attempts(this.store, this.#clock, this.#windowMs);
+    this.attempts = new Attempts(this.store, clock, this.#windowMs);
     this.generations = new Generations(parts, this.shelf);
-    this.holder = new Holder(parts, this.shelf, new Requests(this.#clock));
+    this.holder = new Holder(parts, this.shelf, new Requests(clock));
     this.reshards = new Reshards(parts, this.shelf, this.attempts, this.generations, new Turns(), ({ record }) => this.holder.isUsing(keyRecordHash(record)));
     this.reshards.start();
   }
