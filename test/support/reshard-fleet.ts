@@ -132,13 +132,13 @@ export class ReshardFleet {
     return found;
   }
 
-  /** Epoch 1 of a key, 3 of the boxes of these numbers, as if it had been born; its x are the numbers. */
+  /** An epoch of a key, 3 of the boxes of these numbers, as if it had been born; its x are the numbers. */
   async addKey(key: string, secret: Uint8Array, numbers: readonly number[], change: Partial<KeyRecord> = {}): Promise<KeyRecord> {
-    const threshold = change.threshold ?? 3;
+    const { threshold = 3, epoch = 1 } = change;
     const shares = await splitSecret(secret, threshold, numbers);
-    const prefixOf = (x: number): Uint8Array => sharePrefix(site, { key, epoch: 1, attempt: 1, box: `box-${x}`, x });
+    const prefixOf = (x: number): Uint8Array => sharePrefix(site, { key, epoch, attempt: 1, box: `box-${x}`, x });
     const record: KeyRecord = {
-      site, key, kind: "aes-256", version: 1, epoch: 1, attempt: 1, threshold, size: numbers.length, margin: 1,
+      site, key, kind: "aes-256", version: 1, epoch, attempt: 1, threshold, size: numbers.length, margin: 1,
       holders: numbers.map((x, i) => ({ box: `box-${x}`, x, digest: toBase64url(sha256(prefixOf(x), shares[i]!)) })),
       check: filled(32, 50), plan: filled(32, 51), previous: null, imported: null, ...change,
     };
@@ -148,7 +148,7 @@ export class ReshardFleet {
       const digestPrefix = prefixOf(x);
       const receiving = await hsm.openReceiving({ id: key });
       await hsm.receivePiece({ id: key, ...seal(receiving, noBytes, noBytes, concat(shares[i]!, new Uint8Array(16))), info: noBytes, aad: noBytes, digestPrefix, digest: sha256(digestPrefix, shares[i]!) });
-      const aad = atRestAad(site, { key, epoch: 1, attempt: 1, box: `box-${x}`, x }, keyRecordHash(record));
+      const aad = atRestAad(site, { key, epoch, attempt: 1, box: `box-${x}`, x }, keyRecordHash(record));
       const sealed = await hsm.commitPiece({ id: key, vault, aad });
       await hsm.closeReceiving({ id: key });
       await store.commit([
