@@ -14,6 +14,7 @@ import { generateRecipient, open, seal } from "../../agent/protocol/seal.ts";
 import { signStatement } from "../../agent/protocol/statement.ts";
 import type { SiteRecord } from "../../agent/protocol/site-record.ts";
 import { concat, toBase64url } from "../../agent/runtime/encoding.ts";
+import type { Clock } from "../../agent/runtime/clock.ts";
 import { silentLog } from "../../agent/runtime/log.ts";
 import { systemRandom } from "../../agent/runtime/random.ts";
 import { Turns } from "../../agent/runtime/turns.ts";
@@ -50,21 +51,28 @@ export class FleetBox {
     [this.id, this.hsm, this.#clock, this.#windowMs] = [id, hsm, clock, windowMs];
   }
 
-  /** A life of the agent: memory begins anew, disk and HSM are as they were. */
+  #life = 0;
+
+  /** A life of the agent: memory begins anew, disk and HSM are as they were, and timers of the life before are dead. */
   live(hooks: CommitHooks = {}): void {
+    const life = ++this.#life;
+    const clock: Clock = {
+      now: () => this.#clock.now(), wall: () => this.#clock.wall(),
+      after: (ms, task) => this.#clock.after(ms, () => { if (life === this.#life) task(); }),
+    };
     this.store = openMemoryStore(this.disk, hooks);
     this.records = new RecordKeeper(this.store, silentLog);
-    this.nonces = new NonceBook(this.#clock, systemRandom);
+    this.nonces = new NonceBook(clock, systemRandom);
     this.shelf = new Shelf(this.store, site, this.id);
     const log = { ...silentLog, error: (event: string) => { this.logged.push(event); } };
     const none = undefined as never;
     const parts: BoxParts = {
-      site, box: this.id, boot: filled(16, 7), hsm: this.hsm, store: this.store, clock: this.#clock, random: systemRandom, log, records: this.records, nonces: this.nonces,
+      site, box: this.id, boot: filled(16, 7), hsm: this.hsm, store: this.store, clock, random: systemRandom, log, records: this.records, nonces: this.nonces,
       bridge: none, exchange: none, display: none,
     };
-    this.attempts = new Attempts(this.store, this.#clock, this.#windowMs);
+    this.attempts = new Attempts(this.store, clock, this.#windowMs);
     this.generations = new Generations(parts, this.shelf);
-    this.holder = new Holder(parts, this.shelf, new Requests(this.#clock));
+    this.holder = new Holder(parts, this.shelf, new Requests(clock));
     this.reshards = new Reshards(parts, this.shelf, this.attempts, this.generations, new Turns(), ({ record }) => this.holder.isUsing(keyRecordHash(record)));
     this.reshards.start();
   }
@@ -124,13 +132,13 @@ export class ReshardFleet {
     return found;
   }
 
-  /** Epoch 1 of a key, 3 of the boxes of these numbers, as if it had been born; its x are the numbers. */
+  /** An epoch of a key, 3 of the boxes of these numbers, as if it had been born; its x are the numbers. */
   async addKey(key: string, secret: Uint8Array, numbers: readonly number[], change: Partial<KeyRecord> = {}): Promise<KeyRecord> {
-    const threshold = change.threshold ?? 3;
+    const { threshold = 3, epoch = 1 } = change;
     const shares = await splitSecret(secret, threshold, numbers);
-    const prefixOf = (x: number): Uint8Array => sharePrefix(site, { key, epoch: 1, attempt: 1, box: `box-${x}`, x });
+    const prefixOf = (x: number): Uint8Array => sharePrefix(site, { key, epoch, attempt: 1, box: `box-${x}`, x });
     const record: KeyRecord = {
-      site, key, kind: "aes-256", version: 1, epoch: 1, attempt: 1, threshold, size: numbers.length, margin: 1,
+      site, key, kind: "aes-256", version: 1, epoch, attempt: 1, threshold, size: numbers.length, margin: 1,
       holders: numbers.map((x, i) => ({ box: `box-${x}`, x, digest: toBase64url(sha256(prefixOf(x), shares[i]!)) })),
       check: filled(32, 50), plan: filled(32, 51), previous: null, imported: null, ...change,
     };
@@ -140,7 +148,7 @@ export class ReshardFleet {
       const digestPrefix = prefixOf(x);
       const receiving = await hsm.openReceiving({ id: key });
       await hsm.receivePiece({ id: key, ...seal(receiving, noBytes, noBytes, concat(shares[i]!, new Uint8Array(16))), info: noBytes, aad: noBytes, digestPrefix, digest: sha256(digestPrefix, shares[i]!) });
-      const aad = atRestAad(site, { key, epoch: 1, attempt: 1, box: `box-${x}`, x }, keyRecordHash(record));
+      const aad = atRestAad(site, { key, epoch, attempt: 1, box: `box-${x}`, x }, keyRecordHash(record));
       const sealed = await hsm.commitPiece({ id: key, vault, aad });
       await hsm.closeReceiving({ id: key });
       await store.commit([

@@ -131,8 +131,9 @@ export class Resharder {
       const proposal = proposeReshard(record, boxes, this.#patience.wish(record));
       this.#note(key, proposal);
       if (proposal.kind !== "plan") continue;
-      const { threshold, size, margin } = record;
-      const name = JSON.stringify([proposal, threshold, size, margin, this.#patience.part(key)]);
+      const { threshold, size, margin, holders } = record;
+      // Also the old holders: with those of one key only, a lost box of another would never be shown D.
+      const name = JSON.stringify([proposal, holders.map(({ box }) => box), threshold, size, margin, this.#patience.part(key)]);
       const batch = batches.get(name) ?? { proposal, records: [] };
       const most = Math.min(mostBatchKeys, Math.floor(mostShares / proposal.holders.length));
       if (batch.records.length < most) batch.records.push(record);
@@ -223,17 +224,16 @@ export class Resharder {
     this.#driver.drive();
   }
 
-  #decided({ plan, phase }: Entry): void {
+  #decided({ plan, phase, old }: Entry): void {
     const { holders, keys } = plan.body;
     const planHash = statementHash(plan);
     this.#deciding.get(planHash)?.();
     this.#deciding.delete(planHash);
     if (phase === "settled") {
-      for (const { key, previous } of keys) {
+      const { leave, come } = changes(old.map((box) => ({ box })), holders);
+      for (const { key } of keys) {
         const record = this.#keys.get(key)?.record;
         if (record === undefined) continue;
-        const before = this.#journal.all().find((one) => one.records.includes(previous))?.plan.body.holders;
-        const { leave, come } = changes(before ?? [], holders);
         this.#patience.settled(key, leave + come > 0);
         for (const { resolve } of this.#orders.get(key) ?? []) resolve(record);
         this.#orders.delete(key);
