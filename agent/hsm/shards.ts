@@ -1,7 +1,8 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHash, randomBytes, type DecipherGCM } from "node:crypto";
 import { seal, type SealedBox } from "../protocol/seal.ts";
+import { decipherSecret } from "../runtime/decipher.ts";
 import { hasCode } from "../runtime/errors.ts";
-import { equalBytes, secretBytes, secretCopy, wipe } from "../runtime/secrets.ts";
+import { equalBytes, secretCopy, wipe } from "../runtime/secrets.ts";
 import { HsmError } from "./errors.ts";
 import type { BatchShard } from "./hsm.ts";
 import { withVault, type SealKeys, type Vault } from "./seals.ts";
@@ -36,21 +37,22 @@ function encrypt(key: Uint8Array, aad: Uint8Array, share: Uint8Array): SealedSha
 
 /** Runs `use` with the opened share and wipes it. Throws SHARD_DAMAGED. */
 function withShare<T>(key: Uint8Array, { iv, ct, tag }: SealedShard, aad: Uint8Array, use: (share: Uint8Array) => T): T {
-  const share = secretBytes(ct.length);
   const decipher = createDecipheriv("aes-256-gcm", key, iv, { authTagLength: 16 });
   decipher.setAAD(aad);
   decipher.setAuthTag(tag);
-  const unproven = decipher.update(ct);
+  const share = decrypt(decipher, ct);
   try {
-    try {
-      decipher.final();
-    } catch (cause) {
-      throw new HsmError("SHARD_DAMAGED", "a stored shard does not open under its vault and record", { cause, remedy: "this box's copy is lost or mislaid: re-shard round it" });
-    }
-    share.set(unproven);
     return use(share);
   } finally {
-    wipe(share, unproven);
+    wipe(share);
+  }
+}
+
+function decrypt(decipher: DecipherGCM, ct: Uint8Array): Uint8Array {
+  try {
+    return decipherSecret(decipher, ct);
+  } catch (cause) {
+    throw new HsmError("SHARD_DAMAGED", "a stored shard does not open under its vault and record", { cause, remedy: "this box's copy is lost or mislaid: re-shard round it" });
   }
 }
 

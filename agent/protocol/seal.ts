@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createECDH, createHmac, ECDH } from "node:crypto";
+import { decipherSecret } from "../runtime/decipher.ts";
 import { concat, utf8 } from "../runtime/encoding.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
 import { equalBytes, secretBytes, wipe } from "../runtime/secrets.ts";
@@ -158,19 +159,13 @@ function requireTag(ct: Uint8Array): void {
 }
 
 function decrypt(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, ct: Uint8Array): Uint8Array<ArrayBuffer> {
-  const plaintext = secretBytes(ct.length - tagBytes);
   const decipher = createDecipheriv("aes-256-gcm", key, nonce, { authTagLength: tagBytes });
   decipher.setAAD(aad);
   decipher.setAuthTag(ct.subarray(-tagBytes));
-  const unproven = decipher.update(ct.subarray(0, -tagBytes));
   try {
-    decipher.final();
-    plaintext.set(unproven);
-    return plaintext;
+    return decipherSecret(decipher, ct.subarray(0, -tagBytes));
   } catch (cause) {
     throw new SealError("SEAL_INVALID", "a sealed text does not open: another recipient or context, or it was changed", { cause });
-  } finally {
-    wipe(unproven);
   }
 }
 
