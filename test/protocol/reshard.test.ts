@@ -68,6 +68,7 @@ void t.test("every statement and message is taken as it is, and not with a field
     "reshard-activate": [requests["reshard-activate"]!.request, { plan: planHash, prepared }], "reshard-activate answer": [requests["reshard-activate"]!.response, { activated: activated[0] }],
     "reshard-settle": [requests["reshard-settle"]!.request, { plan, batch, activated }], "reshard-settle answer": [requests["reshard-settle"]!.response, { destroyed }],
     "reshard-burn": [requests["reshard-burn"]!.request, { plan }], "reshard-burn answer": [requests["reshard-burn"]!.response, { burn: burn[0] }],
+    "reshard-reveal": [requests["reshard-reveal"]!.request, { plan: planHash, check }], "reshard-reveal answer": [requests["reshard-reveal"]!.response, { ephemeral: "A".repeat(43) }],
     "reshard-bury": [requests["reshard-bury"]!.request, { plan, burns: burn }], "reshard-bury answer": [requests["reshard-bury"]!.response, { destroyed }],
     "operation-over": [boxRequests["operation-over"].request, { digest: batch }],
     "key-reshard": [clientRequests["key-reshard"].request, { key: "payroll" }], "key-reshard answer": [clientRequests["key-reshard"].response, { record: makeCurrent() }],
