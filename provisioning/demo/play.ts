@@ -65,9 +65,9 @@ export async function playScenario(site: DemoSite, scenario: Scenario): Promise<
   }
 }
 
-async function verdict(stage: Stage, { name, expected, play }: Scenario): Promise<Ended> {
+async function verdict(stage: Stage, { name, expected, play, deadlineMs = scenarioMs }: Scenario): Promise<Ended> {
   try {
-    const error = await within(scenarioMs, () => stage.current, play(stage));
+    const error = await within(deadlineMs, () => stage.current, play(stage));
     const ok = error === expected;
     return { name, ok, expected, error, steps: stage.steps, ...(ok ? {} : { failed: `it ended with ${String(error)}, not with ${String(expected)}` }) };
   } catch (cause) {
