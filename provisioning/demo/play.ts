@@ -75,9 +75,9 @@ function failure(stage: Stage, { name, expected }: Pick<Scenario, "name" | "expe
   return { name, ok: false, expected, error, steps: stage.steps, failed: `${stage.current}: ${cause instanceof Error ? cause.message : String(cause)}` };
 }
 
-async function verdict(stage: Stage, { name, expected, play }: Scenario, mostMs: number): Promise<Ended> {
+async function verdict(stage: Stage, { name, expected, play, deadlineMs }: Scenario, mostMs: number): Promise<Ended> {
   try {
-    const error = await within(mostMs, () => name, play(stage));
+    const error = await within(deadlineMs ?? mostMs, () => name, play(stage));
     const ok = error === expected;
     return { name, ok, expected, error, steps: stage.steps, ...(ok ? {} : { failed: `it ended with ${String(error)}, not with ${String(expected)}` }) };
   } catch (cause) {

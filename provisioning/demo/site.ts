@@ -42,11 +42,11 @@ const getImageEx = "28";
 const quickCoordinator = { heartbeatMs: 300, suspectMs: 800, probeMs: 500, lostMs: 1600, steadyMs: 1000, flapWindowMs: 1000, reshardWindowMs: 0 };
 const quickBox = { heartbeatMs: 300, reshardWindowMs: 0 };
 
-/** What the sites of the demo differ in: `quick` tells re-shards by time, `periodic` has two boxes to spare. */
+/** What the sites of the demo differ in: on `quick` a silent box is soon lost, `periodic` has two boxes to spare. */
 const kinds = {
   usual: { boxes: boxIds, coordinator: {}, box: {} },
   quick: { boxes: boxIds, coordinator: quickCoordinator, box: quickBox },
-  periodic: { boxes: everyBox, coordinator: { ...quickCoordinator, reshardPeriodMs: 1000 }, box: quickBox },
+  periodic: { boxes: everyBox, coordinator: { reshardPeriodMs: 1000, reshardWindowMs: 0 }, box: quickBox },
 } as const;
 export type SiteKind = keyof typeof kinds;
 

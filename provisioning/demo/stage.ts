@@ -99,6 +99,8 @@ export interface Scenario {
    * coordinator to start again, marks on the whole site, or a site on which nothing can be played any more.
    */
   readonly leaves: "nothing" | "boxes" | "holders" | "coordinator" | "marks" | "ruins";
+  /** If it takes longer than scenarios do. */
+  readonly deadlineMs?: number;
   /** Plays it; returns the code with which it ended. */
   readonly play: (stage: Stage) => Promise<string | null>;
 }

@@ -6,6 +6,7 @@ import { both, alice, asks, stranger } from "./asks.ts";
 import { Keeper } from "./control-child.ts";
 import { scanMemory } from "./memory-scan.ts";
 import { buildSite } from "./play.ts";
+import { openBoxes, sealSomething, theKey, until, untilWhole } from "./reshards.ts";
 import { takeOverAndLie } from "./scenarios/takeover.ts";
 import { endOf, Stage } from "./stage.ts";
 import type { BoxId, DemoSite } from "./site.ts";
@@ -90,6 +91,18 @@ export async function tellStory(site: DemoSite, say: (line: string) => void): Pr
   const refused = await stage.step("a stranger's finger, twice", () => endOf(stage.use(asks.encrypt(new Uint8Array(8)), stranger)));
   stage.expect(refused === "INVALID_BIOMETRICS", `a stranger ended with ${String(refused)}`);
   say(`          refused: ${String(refused)}`);
+
+  const opens = await sealSomething(stage);
+  const { epoch } = await theKey(site);
+  const cut = await stage.step("a thief takes box-2: found out, new shards of the same key dealt among the other four, by themselves", async () => {
+    await site.kill("box-2");
+    return await until(site, "a re-shard round box-2", (key) => key.epoch > epoch && openBoxes(key).join() === "box-2");
+  });
+  await stage.step(`the key opens with the new shards of ${cut.holders.join(", ")}; they have destroyed the old ones, without which box-2's is worth nothing`, opens);
+  await stage.step("box-2 is found again: it is shown what happened, destroys its old shard, and gets a new one", async () => {
+    await site.startBox("box-2");
+    await untilWhole(site);
+  });
 
   const secret = new Uint8Array(randomBytes(32));
   await stage.use(asks.encrypt(secret), alice);

@@ -6,9 +6,11 @@ const epochs = 20;
 /** An operation takes about as long as an epoch lasts here. */
 const openEvery = 4;
 const lookMs = 100;
+/** The shortest period is a second, and a coordinator looks once a second what is due: two seconds an epoch. */
+const deadlineMs = 110_000;
 
 export const periodic: Scenario = {
-  name: "periodic", tells: `${epochs} epochs of a second or two: other holders every time, the key opens in every fourth`, expected: null, site: "periodic", leaves: "ruins",
+  name: "periodic", tells: `${epochs} epochs of two seconds: other holders every time, the key opens in every fourth`, expected: null, site: "periodic", leaves: "ruins", deadlineMs,
   play: async (stage) => {
     const { site } = stage;
     const opens = await stage.step("something is sealed", () => sealSomething(stage));
