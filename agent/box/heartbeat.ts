@@ -18,6 +18,7 @@ export class Heartbeat {
   readonly #startedAt: number;
   #counter = 0;
   #toldInventory = "";
+  #underWay = 0;
   #cancel: () => void = () => undefined;
 
   constructor(parts: BoxParts, shelf: Shelf, probe: Probe, everyMs: number) {
@@ -33,6 +34,8 @@ export class Heartbeat {
       // Jittered by a tenth: boxes that started together do not stay together.
       const jitter = 0.95 + (this.#parts.random.bytes(1)[0] ?? 0) / 2560;
       this.#cancel = this.#parts.clock.after(this.#everyMs * jitter, again);
+      // Beats that take longer than their interval would queue at the HSM before everything else it is asked for.
+      if (this.#underWay > 0) return;
       this.beat().catch((error: unknown) => {
         if (!(isNamed(error) && error.code === "NOT_CONNECTED")) this.#parts.log.warn("heartbeat", { error: String(error) });
       });
@@ -52,9 +55,14 @@ export class Heartbeat {
 
   async beat(): Promise<void> {
     const { box, exchange, records } = this.#parts;
-    const claims = await this.#claims();
-    await exchange.tell(topic({ kind: "box", box, direction: "up", what: "heartbeat" }), "heartbeat", claims, { to: records.current.body.coordinator.id });
-    if (claims.holdings !== undefined) this.#toldInventory = claims.inventory;
+    this.#underWay += 1;
+    try {
+      const claims = await this.#claims();
+      await exchange.tell(topic({ kind: "box", box, direction: "up", what: "heartbeat" }), "heartbeat", claims, { to: records.current.body.coordinator.id });
+      if (claims.holdings !== undefined) this.#toldInventory = claims.inventory;
+    } finally {
+      this.#underWay -= 1;
+    }
   }
 
   async #claims(): Promise<BoxHeartbeat> {

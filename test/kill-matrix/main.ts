@@ -54,7 +54,7 @@ async function main(): Promise<number> {
     say(`building the site in ${site.folder} …`);
     await site.build();
     await site.up();
-    const all = await site.count();
+    const all = [...await site.count(), ...await site.countBurnt()];
     say(`${all.length} points`);
     if (values.list) {
       process.stdout.write(`${all.map((point, i) => `${String(i + 1).padStart(4)}  ${nameOf(point)}`).join("\n")}\n`);

@@ -18,11 +18,14 @@ export type Fate = (point: Point) => Promise<void>;
 
 /** The party is killed at the point, and restarted. */
 export const killed = (site: MatrixSite): Fate => async (point) => {
+  if (point.burnt) await site.spoil();
   site.arm(point, "SIGKILL");
-  const order = site.reshard().catch(() => undefined);
-  await site.reached(point);
+  // The coordinator may come to its point before it is heard.
+  const begun = point.burnt ? site.revive("coordinator") : site.reshard();
+  const settled = begun.catch(() => undefined);
+  await site.reached(point.party);
+  if (point.burnt) await settled;
   await site.revive(point.party);
-  void order;
 };
 
 /** Orders a re-shard in which `fate` strikes at the point, and judges what became of the site. The site is left as it was, some epochs later. */

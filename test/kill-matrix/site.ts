@@ -25,7 +25,7 @@ const ask = { resource: "matrix", reason: "kill matrix" };
 const rule = { resource: "**", operations: ["create", "encrypt", "decrypt"], require: [{ role: "officer", people: 1 }], requester: "never", confirm: "none", distinctBoxes: true };
 
 /** Long enough for a machine that does other work as well. */
-const patienceMs = 90_000;
+const patienceMs = 180_000;
 
 export class MatrixError extends Error {}
 
@@ -55,7 +55,7 @@ export class MatrixSite extends ProcessSite {
     await this.boxesReady();
     for (const key of keys) {
       await this.client.use({ ...ask, key, operation: "create", payload: new Uint8Array(), create: { kind: "aes-256", threshold, holders: boxes, imported: false } });
-      await this.#untilQuiet();
+      await this.quiet();
       const { result } = await this.client.use({ ...ask, key, operation: "encrypt", payload: plain });
       this.#sealed.set(key, result);
     }
@@ -72,10 +72,27 @@ export class MatrixSite extends ProcessSite {
   /** The points of one re-shard in which nobody dies. */
   async count(): Promise<Point[]> {
     await this.quiet();
-    for (const party of parties) rmSync(passedFile(this.configOf(party)), { force: true });
+    this.#forgetPassed();
     await this.reshard();
     await this.quiet();
-    return parties.flatMap((party) => pointsOf(party, this.#passed(party)));
+    return this.#passed(false);
+  }
+
+  /** The points of an attempt that is burnt, from when the coordinator is there again. */
+  async countBurnt(): Promise<Point[]> {
+    await this.quiet();
+    await this.spoil();
+    this.#forgetPassed();
+    await this.revive("coordinator");
+    await this.quiet();
+    return this.#passed(true);
+  }
+
+  /** Orders a re-shard in which the coordinator dies before P is durable, though all have prepared. It stays dead. */
+  async spoil(): Promise<void> {
+    this.arm({ party: "coordinator", when: "before", call: "commit certified", nth: 1, burnt: false }, "SIGKILL");
+    void this.reshard().catch(() => undefined);
+    await this.reached("coordinator");
   }
 
   async reshard(): Promise<void> {
@@ -87,7 +104,7 @@ export class MatrixSite extends ProcessSite {
   }
 
   /** Until the party has come to the point for which it is armed. */
-  async reached({ party }: Point): Promise<void> {
+  async reached(party: string): Promise<void> {
     await this.#until("the point is reached", () => Promise.resolve(existsSync(orderFile(this.configOf(party))) ? "it is not" : null));
   }
 
@@ -96,15 +113,18 @@ export class MatrixSite extends ProcessSite {
     for (const party of parties) rmSync(orderFile(this.configOf(party)), { force: true });
   }
 
-  /** Starts a party that was killed. */
+  /** Starts a party that was killed; once more if it does not come up, as the service manager would. */
   async revive(party: string): Promise<void> {
-    if (party !== "coordinator") {
-      await this.kill(party);
-      await this.startBox(party);
-      return;
-    }
-    await this.stopCoordinator();
-    await this.startCoordinator();
+    const start = async (): Promise<void> => {
+      if (party === "coordinator") {
+        await this.stopCoordinator();
+        await this.startCoordinator();
+      } else {
+        await this.kill(party);
+        await this.startBox(party);
+      }
+    };
+    await start().catch(start);
   }
 
   async epoch(): Promise<number> {
@@ -118,15 +138,15 @@ export class MatrixSite extends ProcessSite {
         const { result } = await this.client.use({ ...ask, key, operation: "decrypt", payload: this.#sealed.get(key) ?? new Uint8Array() } satisfies Ask);
         return Buffer.compare(result, plain) === 0 ? null : "it opens something else";
       });
-      await this.#until(`${threshold} good shards of ${key}`, async () => {
-        const { record } = await this.#key(key);
-        const found = await this.inspectAll();
-        const good = found.filter(({ shards }) => shards.some((one) => one.key === key && one.record === record && one.state !== "retired" && one.good));
-        const most = Math.max(...found.map(({ sealKeys }) => sealKeys.length));
-        if (most > 2) throw new MatrixError(`${most} seal keys in one HSM`);
-        return good.length >= threshold ? null : `there are ${good.length}`;
-      });
     }
+    await this.#until(`${threshold} good shards of each key`, async () => {
+      const status = await this.client.request("status", {});
+      const found = await this.inspectAll();
+      const most = Math.max(...found.map(({ sealKeys }) => sealKeys.length));
+      if (most > 2) throw new MatrixError(`${most} seal keys in one HSM`);
+      const few = status.keys.filter(({ key, record }) => found.filter(({ shards }) => shards.some((one) => one.key === key && one.record === record && one.state !== "retired" && one.good)).length < threshold);
+      return few.length === 0 ? null : `too few of ${few.map(({ key }) => key).join(" and ")}`;
+    });
   }
 
   /** Every shard that is there is good, nothing else is left, and each HSM has the one seal key. */
@@ -152,14 +172,7 @@ export class MatrixSite extends ProcessSite {
 
   /** Nothing of any re-shard is left to do: all five hold, nothing is exposed, nothing is on its way. */
   async quiet(): Promise<void> {
-    await this.#untilQuiet();
-  }
-
-  async #untilQuiet(): Promise<void> {
-    await this.#until("nothing is left to do", async () => {
-      const status = await this.client.request("status", {});
-      return unquiet(status);
-    });
+    await this.#until("nothing is left to do", async () => unquiet(await this.client.request("status", {})));
   }
 
   async #key(name: string): Promise<KeyStatus> {
@@ -169,9 +182,15 @@ export class MatrixSite extends ProcessSite {
     return found;
   }
 
-  #passed(party: string): string[] {
-    const file = passedFile(this.configOf(party));
-    return existsSync(file) ? readFileSync(file, "utf8").trimEnd().split("\n") : [];
+  #forgetPassed(): void {
+    for (const party of parties) rmSync(passedFile(this.configOf(party)), { force: true });
+  }
+
+  #passed(burnt: boolean): Point[] {
+    return parties.flatMap((party) => {
+      const file = passedFile(this.configOf(party));
+      return existsSync(file) ? pointsOf(party, burnt, readFileSync(file, "utf8").trimEnd().split("\n")) : [];
+    });
   }
 
   /** Asks until it is null; a refusal on the way is a reason to ask again, and is told if it stays. */

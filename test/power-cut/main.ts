@@ -32,7 +32,12 @@ function cutsOf(all: readonly Point[]): { point: Point; number: number; whole: b
 
 async function cutOn(kind: DiskKind, keep: boolean): Promise<Report> {
   const site = new PowerSite(kind);
-  const stop = (): void => { void site.end(keep).finally(() => process.exit(130)); };
+  let stopping = false;
+  const isStopping = (): boolean => stopping;
+  const stop = (): void => {
+    stopping = true;
+    void site.end(keep).finally(() => process.exit(130));
+  };
   process.once("SIGINT", stop);
   process.once("SIGTERM", stop);
   try {
@@ -47,6 +52,7 @@ async function cutOn(kind: DiskKind, keep: boolean): Promise<Report> {
       const end = { ...await playPoint(site, point, number, site.cut(whole)), whole };
       cuts.push(end);
       say(`${end.ok ? "ok  " : "FAIL"} ${kind.name}, ${whole ? "the whole site" : cutBox} ${nameOf(point).slice(point.party.length + 1)} (${point.party}) → ${end.error ?? (end.forward ? "went forward" : "burnt, then again")} (${end.ms} ms)`);
+      if (isStopping()) break;
       if (!end.ok) {
         await site.lay();
         await site.up();

@@ -44,8 +44,8 @@ export class PowerSite extends MatrixSite {
   cut(all: boolean): Fate {
     return async (point: Point) => {
       this.arm(point, "SIGSTOP");
-      const order = this.reshard().catch(() => undefined);
-      await this.reached(point);
+      void this.reshard().catch(() => undefined);
+      await this.reached(point.party);
       const names = all ? parties : [point.party];
       const pids = names.flatMap((name) => {
         const pid = this.processes.get(name)?.pid;
@@ -61,7 +61,6 @@ export class PowerSite extends MatrixSite {
         await this.startCoordinator();
       }
       await Promise.all(names.filter((name) => boxes.includes(name)).map((box) => this.startBox(box)));
-      void order;
     };
   }
 
