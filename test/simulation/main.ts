@@ -1,6 +1,8 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { mutants, type Mutant } from "./mutants.ts";
+import type { Mutant } from "./mutant.ts";
+import { mutants } from "./mutants.ts";
+import { weatherOf } from "./weather.ts";
 import { runInProcess, side, type Told } from "./pool.ts";
 
 /*
@@ -62,9 +64,10 @@ async function runAll(): Promise<void> {
 
 async function runMutants(chosen: readonly Mutant[]): Promise<void> {
   const missed: string[] = [];
-  await side(chosen, jobs, async ({ name, what, changes, first = 0 }) => {
+  await side(chosen, jobs, async ({ name, what, changes, by }) => {
     let caught: Told | undefined;
-    await runInProcess({ seeds: range(first, first + count), toy, changes, withTrace: false }, (ran) => { if (ran.violation !== null) caught = ran; });
+    const seeds = range(from, from + count).filter((seed) => by === undefined || weatherOf(seed).liar === by);
+    await runInProcess({ seeds, toy, changes, withTrace: false }, (ran) => { if (ran.violation !== null) caught = ran; });
     if (caught === undefined) missed.push(name);
     say(caught === undefined ? `MISSED  ${name}: ${what}` : `seed ${String(caught.seed).padStart(4)}  ${name}: ${what}\n           ${caught.violation ?? ""}`);
   });

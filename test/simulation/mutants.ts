@@ -1,5 +1,6 @@
-/** One replacement in a compiled file under dist/; the text stands there exactly once. */
-export interface Change { readonly file: string; readonly from: string; readonly to: string }
-export interface Mutant { readonly name: string; readonly what: string; readonly changes: readonly Change[]; readonly first?: number }
+import type { Mutant } from "./mutant.ts";
+import { boxMutants } from "./mutants-box.ts";
+import { coordinatorMutants } from "./mutants-coordinator.ts";
+import { ruleMutants } from "./mutants-rules.ts";
 
-export const mutants: readonly Mutant[] = [];
+export const mutants: readonly Mutant[] = [...ruleMutants, ...boxMutants, ...coordinatorMutants];

@@ -1,5 +1,5 @@
 import { fork } from "node:child_process";
-import type { Change } from "./mutants.ts";
+import type { Change } from "./mutant.ts";
 import type { Ran } from "./run-seed.ts";
 
 export interface Task {

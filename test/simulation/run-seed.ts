@@ -31,6 +31,8 @@ const calmMs = 240_000;
 /** Who owns the coordinator can stop everything (protocol.md §9): then nothing is waited for. */
 const calmUnderLiarMs = 15_000;
 const lookEveryMs = 500;
+/** Until everybody has heard everybody. */
+const beforeMs = 1800;
 
 function logOf(world: World): Log {
   const write = (event: string, fields: object = {}): void => { world.note(`log ${event} ${JSON.stringify(fields)}`); };
@@ -48,7 +50,7 @@ export async function runSeed(seed: number): Promise<Ran> {
     treat(seed, site);
     await site.begin();
     await invariants.holdings.begin();
-    await advance(world, invariants, 3000);
+    await advance(world, invariants, beforeMs);
     world.stormy = true;
     world.plan();
     orderSome(site);

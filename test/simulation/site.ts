@@ -24,10 +24,10 @@ import type { World } from "./world.ts";
 import { coordinatorId, stateTopic } from "./world.ts";
 
 export const siteName = "sim";
-const heartbeatMs = 1000;
+const heartbeatMs = 1500;
 const configOf = ({ weather }: World): unknown => ({
   site: siteName, state: "/nowhere", hsm: { module: "/m", token: "t", pinFile: "/p" }, broker: { url: "mqtts://x:1" },
-  heartbeatMs, suspectMs: 2500, probeMs: 800, lostMs: 5000, absentMs: 6000, steadyMs: 1500, flapWindowMs: 15_000,
+  heartbeatMs, suspectMs: 3500, probeMs: 800, lostMs: 7000, absentMs: 7000, steadyMs: 2000, flapWindowMs: 15_000,
   reshardPeriodMs: weather.periodMs, reshardWindowMs: weather.windowMs, reshardStepMs: weather.stepMs,
 });
 
