@@ -72,21 +72,29 @@ export function reshardContract(t: Test, hsm: Hsm): void {
     for (let index = 0; index < 64; index++) await hsm.closeDealing({ id: `many-${index}` });
   });
 
-  void t.test("each recipient's piece is its own: sub-shares of every key in order, then the mask", async (t) => {
+  void t.test("each recipient's piece is its own: sub-shares of every key in order, then the mask; t and t' may differ", async (t) => {
     const scene = await begin("order");
     const reader = generateRecipient();
+    const nextT = threshold + 1;
     const subShares: Uint8Array[][] = [];
     for (const dealer of dealerXs) {
       const args = scene.dealArgs(dealer);
-      const { holders, witnesses } = await hsm.dealShards({ ...args, holders: args.holders.map((to) => ({ ...to, recipient: reader.publicKey })), witnesses: args.witnesses.map((to) => ({ ...to, recipient: reader.publicKey })) });
-      const opened = holders.map(({ enc, ct }, index) => open(reader, enc, args.holders[index]!.info, args.holders[index]!.info, ct));
-      const masks = witnesses.map(({ enc, ct }, index) => open(reader, enc, args.witnesses[index]!.info, args.witnesses[index]!.info, ct));
-      const at = (indices: readonly number[], xs: readonly number[], of: (index: number) => Uint8Array) =>
-        combineShares(indices.map((index) => ({ x: xs[index]!, y: of(index) })), threshold);
-      const mask = await at([0, 1, 2], newXs, (index) => opened[index]!.slice(64));
-      t.same(await at([4, 3, 2], newXs, (index) => opened[index]!.slice(64)), mask, "one mask, of degree below t', to the holders");
-      t.same(await at([0, 2, 4], oldXs, (index) => masks[index]!), mask, "and to the witnesses");
-      subShares.push([await at([0, 2, 4], newXs, (index) => opened[index]!.slice(0, 32)), await at([1, 3, 4], newXs, (index) => opened[index]!.slice(32, 64))]);
+      const toReader = (to: typeof args.holders) => to.map((one) => ({ ...one, recipient: reader.publicKey }));
+      const dealt = await hsm.dealShards({ ...args, nextT, holders: toReader(args.holders), witnesses: toReader(args.witnesses) });
+      const opened = (role: "holders" | "witnesses") => dealt[role].map(({ enc, ct }, index) => {
+        const { x, info } = args[role][index]!;
+        return { x, piece: open(reader, enc, info, info, ct) };
+      });
+      const [holders, witnesses] = [opened("holders"), opened("witnesses")];
+      const atZero = (pieces: typeof holders, count: number, from: number, to: number) =>
+        combineShares(pieces.slice(-count).map(({ x, piece }) => ({ x, y: piece.slice(from, to) })), count);
+      const mask = await atZero(witnesses, threshold, 0, 16);
+      t.same(await atZero(witnesses, threshold + 1, 0, 16), mask, "the mask, of degree below t, to the witnesses");
+      t.same(await atZero(holders, nextT, 64, 80), mask, "and the same to the holders");
+      t.same(await atZero(holders, nextT + 1, 64, 80), mask, "of degree below t'");
+      t.notSame(await atZero(holders, nextT - 1, 64, 80), mask, "and no lower");
+      t.notSame(await atZero(holders, nextT - 1, 0, 32), await atZero(holders, nextT, 0, 32), "nor the sub-shares");
+      subShares.push([await atZero(holders, nextT, 0, 32), await atZero(holders, nextT, 32, 64)]);
     }
     for (const [key, secret] of scene.secrets.entries()) {
       t.same(await combineShares(dealerXs.map((x, index) => ({ x, y: subShares[index]![key]! })), threshold), secret, `they hold the dealers' shares of key ${key}`);
@@ -120,6 +128,7 @@ export function reshardContract(t: Test, hsm: Hsm): void {
       await t.rejects(receive(dealers), { code: "PIECE_INVALID", message: /dealer 3 / }, `${what}: the dealer is named`);
       await refuses(t, scene.holderCheck(4), "PIECE_MISSING", "and nothing is kept");
     }
+    await t.rejects(receive(dealerXs.map((x) => ({ x }))), { code: "PIECE_INVALID", message: /dealer 2 / }, "nothing from anybody");
     for (const keys of [1, 3]) await t.rejects(receive(pieces, keys), { code: "PIECE_INVALID", message: /dealer 2 / }, `for ${keys} keys`);
     await refuses(t, receive([first, second, { ...third, x: 2 }]), "SHARE_X_DUPLICATE", "one dealer twice");
     await refuses(t, receive([first, second, { ...third, x: 0 }]), "SHARE_X_INVALID", "x = 0");

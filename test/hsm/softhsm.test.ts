@@ -30,6 +30,8 @@ if (softhsm === undefined) {
     await t.rejects(hsm.revealSeal(scene.accusation(2, 9, { enc: new Uint8Array(65), ct: new Uint8Array(96), info: new Uint8Array(1) }, new Uint8Array(16))), { code: "DEALING_MISSING" });
   });
   void t.test("the greatest batch passes, one key or party more does not", async (t) => {
+    const { hsm } = await freshHsm(t, { deadlineMs: 60_000 });
+    await hsm.createSealKey({ generation: 1 });
     const [shards, boxes] = [1001, 256].map((length) => Array.from({ length }));
     const id = "greatest";
     const key = await hsm.openReceiving({ id });
