@@ -6,7 +6,7 @@ import { cache, root } from "./setup/paths.mjs";
 import { runSteps, SetupError } from "./setup/steps.mjs";
 
 /*
- * node provisioning/setup.mjs [--run demo|bench -- ARGUMENTS]
+ * node provisioning/setup.mjs [--run demo|bench|simulate -- ARGUMENTS]
  *
  * Makes a machine that has only Node and apt ready: Debian's packages, npm's packages, the build. Does
  * nothing where all is there. Speaks on stderr only: stdout belongs to the program that runs after it.
@@ -14,6 +14,7 @@ import { runSteps, SetupError } from "./setup/steps.mjs";
 const programs = {
   demo: "dist/provisioning/demo/main.js",
   bench: "dist/test/bench/main.js",
+  simulate: "dist/test/simulation/main.js",
 };
 
 function say(text) {
@@ -29,7 +30,7 @@ try {
   const [flag, name, , ...args] = process.argv.slice(2);
   const program = programs[name];
   if (flag !== undefined && (flag !== "--run" || program === undefined)) {
-    throw new SetupError("usage: node provisioning/setup.mjs [--run demo|bench -- ARGUMENTS]", 64);
+    throw new SetupError("usage: node provisioning/setup.mjs [--run demo|bench|simulate -- ARGUMENTS]", 64);
   }
   const ran = setUp();
   if (program !== undefined) {

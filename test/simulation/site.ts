@@ -20,7 +20,7 @@ import { found } from "./founding.ts";
 import { hsmOf, storeOf } from "./party.ts";
 import { Prng } from "./prng.ts";
 import { Life } from "./timeline.ts";
-import { coordinatorId, stateTopic, World } from "./world.ts";
+import { coordinatorId, stateTopic, type World } from "./world.ts";
 
 export const siteName = "sim";
 const heartbeatMs = 1500;
