@@ -17,6 +17,7 @@ const programs = {
   model: "dist/test/model/main.js",
   "kill-matrix": "dist/test/kill-matrix/main.js",
   "power-cut": "dist/test/power-cut/main.js",
+  simulate: "dist/test/simulation/main.js",
 };
 
 function say(text) {

@@ -61,14 +61,14 @@ export class Intruder {
 
   /** Orders to burn, whatever has been shown. */
   #burn(): void {
-    const attempted = this.#recent();
+    const attempted = this.#attempt();
     if (attempted === undefined) return;
     for (const { box } of this.#random.some(attempted.plan.body.holders, 0.5)) this.#ask("reshard-burn", box, { plan: attempted.plan });
   }
 
   /** Shows P, whole or with something missing. */
   #activate(): void {
-    const attempted = this.#recent();
+    const attempted = this.#attempt();
     if (attempted === undefined) return;
     const whole = [...attempted.prepared.values()];
     const prepared = this.#random.chance(0.5) ? whole : this.#worse(whole, whole.length - 1);
@@ -76,7 +76,7 @@ export class Intruder {
   }
 
   #settle(): void {
-    const attempted = this.#recent();
+    const attempted = this.#attempt();
     if (attempted === undefined) return;
     const { plan } = attempted;
     const some = [...attempted.activated.values()];
@@ -86,7 +86,7 @@ export class Intruder {
   }
 
   #bury(): void {
-    const attempted = this.#recent();
+    const attempted = this.#attempt();
     if (attempted === undefined) return;
     const { plan } = attempted;
     const burns = this.#worse<BatchBurn>([...attempted.burn.values()], neededForBurn(plan.body.holders.length) - 1);
@@ -107,7 +107,7 @@ export class Intruder {
 
   /** Asks a step again with other words than the first time. */
   #again(): void {
-    const attempted = this.#recent();
+    const attempted = this.#attempt();
     if (attempted === undefined) return;
     const { plan } = attempted;
     const planHash = statementHash(plan);
@@ -141,8 +141,9 @@ export class Intruder {
     }
   }
 
-  #recent(): Attempted | undefined {
-    return this.#random.pick([...this.#invariants.observed.attempts.values()].slice(-2));
+  #attempt(): Attempted | undefined {
+    const all = [...this.#invariants.observed.attempts.values()];
+    return this.#random.pick(this.#random.chance(0.3) ? all : all.slice(-2));
   }
 
   #other(not: Attempted): Attempted {

@@ -20,8 +20,7 @@ import { found } from "./founding.ts";
 import { hsmOf, storeOf } from "./party.ts";
 import { Prng } from "./prng.ts";
 import { Life } from "./timeline.ts";
-import type { World } from "./world.ts";
-import { coordinatorId, stateTopic } from "./world.ts";
+import { coordinatorId, stateTopic, type World } from "./world.ts";
 
 export const siteName = "sim";
 const heartbeatMs = 1500;

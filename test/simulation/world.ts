@@ -5,8 +5,7 @@ import { topic } from "../../agent/protocol/topics.ts";
 import { MemoryHub, type Delivery } from "../support/memory-transport.ts";
 import { Machine, type Gate } from "./party.ts";
 import { Prng } from "./prng.ts";
-import type { Life} from "./timeline.ts";
-import { Timeline } from "./timeline.ts";
+import { type Life, Timeline } from "./timeline.ts";
 import type { Weather } from "./weather.ts";
 
 /** A rule of protocol.md that was broken, and when. */
