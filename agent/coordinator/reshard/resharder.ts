@@ -109,11 +109,14 @@ export class Resharder {
     const [batch] = this.#batches();
     if (batch === undefined || this.#fleet.hold) return;
     this.#running = true;
-    this.#attempt(batch).catch((error: unknown) => { this.#parts.log.error("re-shard failed", { error: String(error) }); })
-      .finally(() => {
-        this.#running = false;
-        this.consider();
-      });
+    this.#attempt(batch).then(() => {
+      this.#running = false;
+      this.consider();
+    }, (error: unknown) => {
+      // Our own store or HSM: at the next look, not at once, or it would be tried without end.
+      this.#running = false;
+      this.#parts.log.error("re-shard failed", { error: String(error) });
+    });
   }
 
   #again(): void {
