@@ -20,8 +20,8 @@ async function reshard(client: Client, key: string) {
   let said = "";
   while (!await Promise.race([ended, sleep(lookMs, false)])) {
     const { keys } = await client.request("status", {});
-    const phase = keys.find((one) => one.key === key)?.reshard ?? null;
-    const line = `re-sharding ${key}: ${phase === null ? "asked for" : phases[phase]}`;
+    const { reshard: phase = null, held = null } = keys.find((one) => one.key === key) ?? {};
+    const line = `re-sharding ${key}: ${phase !== null ? phases[phase] : held !== null ? `waits, held: ${held}` : "asked for"}`;
     if (line !== said) note(line);
     said = line;
   }

@@ -83,8 +83,8 @@ void t.test("who missed the deadline is left out for a while; who dealt badly is
   t.strictSame([...patience.wish(record).avoid], ["box-2", "box-4"]);
   await clock.advance(1);
   t.strictSame([...patience.wish(record).avoid], []);
-  patience.failed(plan, badDeal);
-  patience.failed(await makePlan({ dealers: members(3, 4, 5) }), badDeal);
+  patience.badDeal(plan, { kind: "sums-differ" }, false);
+  patience.badDeal(await makePlan({ dealers: members(3, 4, 5) }), { kind: "sums-differ" }, false);
   patience.failed(plan, refused);
   t.strictSame([...patience.wish(record).suspicion], [["box-1", 1], ["box-2", 1], ["box-3", 2], ["box-4", 1], ["box-5", 1]]);
   t.strictSame([...patience.wish(record).avoid], [], "nor is a refusal silence");
@@ -94,7 +94,7 @@ void t.test("a refused batch is halved, down to one key; other failures halve no
   const { patience } = begin();
   const parts = (...keys: readonly string[]): string[] => keys.map((key) => patience.part(key));
   patience.failed(await planOf("a", "b", "c"), silent());
-  patience.failed(await planOf("a", "b", "c"), badDeal);
+  patience.badDeal(await planOf("a", "b", "c"), { kind: "sums-differ" }, false);
   t.strictSame(parts("a", "b", "c"), ["", "", ""]);
   patience.failed(await planOf("a", "b", "c"), refused);
   t.strictSame(parts("a", "b", "c"), ["0", "0", "1"]);
