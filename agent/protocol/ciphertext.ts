@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac } from "node:crypto";
 import { ShardkeepError } from "../runtime/errors.ts";
+import { decipherSecret } from "../runtime/decipher.ts";
 import { concat, toBase64url, utf8 } from "../runtime/encoding.ts";
 import type { Random } from "../runtime/random.ts";
 import { secretBytes, secretCopy, wipe } from "../runtime/secrets.ts";
@@ -70,18 +71,15 @@ export function decryptUnder(master: Uint8Array, name: KeyName, ciphertext: Uint
   }
   const random = ciphertext.slice(magic.length, headLength);
   const key = workingKey(master, name, random);
-  let body: Uint8Array | undefined;
   try {
     const decipher = createDecipheriv("aes-256-gcm", key, iv).setAAD(aad(name, random)).setAuthTag(ciphertext.subarray(-tagLength));
-    body = decipher.update(ciphertext.subarray(headLength, -tagLength));
-    decipher.final();
-    return secretCopy(body);
+    return decipherSecret(decipher, ciphertext.subarray(headLength, -tagLength));
   } catch (cause) {
     throw new CiphertextError("CIPHERTEXT_INVALID", `the ciphertext does not open under key ${name.key} and resource ${name.resource}`, {
       cause, remedy: "ask for the resource that it was made for; a ciphertext opens under no other",
     });
   } finally {
-    wipe(key, body);
+    wipe(key);
   }
 }
 

@@ -22,6 +22,7 @@ import { memoryDisk, openMemoryStore, type CommitHooks } from "./memory-store.ts
 import { site, type FleetBox, type ReshardFleet } from "./reshard-fleet.ts";
 
 type Name = keyof typeof boxRequests;
+type Asked = Extract<Name, "reshard-join" | "reshard-deal" | "reshard-seal" | "reshard-check" | "reshard-prepare" | "reshard-activate" | "reshard-settle" | "reshard-burn" | "reshard-bury" | "probe" | "quarantine">;
 export interface Sent { readonly name: string; readonly box: string; readonly plan: string }
 /** What a phase lets the coordinator say. */
 const saidIn: Readonly<Record<string, Phase>> = {
@@ -122,20 +123,21 @@ export class CoordinatorBench {
 
   async #ask(name: Name, box: FleetBox, data: unknown): Promise<unknown> {
     const { reshards, hsm, records, id } = box;
-    const of = <N extends Name>(_name: N): ReturnType<(typeof boxRequests)[N]["request"]["parse"]> => data as never;
-    switch (name) {
-      case "reshard-join": return { join: await reshards.join(of(name).plan, of(name).approval, "") };
-      case "reshard-deal": return await reshards.deal(of(name).plan, of(name).joins);
-      case "reshard-seal": return { sealed: await reshards.seal(of(name).plan, of(name).joins, of(name).deals, of(name).pieces) };
-      case "reshard-check": return { check: await reshards.check(of(name).plan, of(name).sealed) };
-      case "reshard-prepare": return { prepared: await reshards.prepare(of(name).plan, of(name).checks) };
-      case "reshard-activate": return { activated: await reshards.activate(of(name).plan, of(name).prepared) };
-      case "reshard-settle": return { destroyed: await reshards.settle(of(name)) };
-      case "reshard-burn": return { burn: await reshards.burn(of(name).plan) };
-      case "reshard-bury": return { destroyed: await reshards.bury(of(name)) };
-      case "probe": return { mac: toBase64url(await hsm.mac({ box: id, message: probeMessage(site, of(name).nonce, id) })), inventory: filled(32, 0), verified: null };
-      case "quarantine": return (await records.quarantine(of(name).box, of(name).reason), {});
-      default: throw new Error(`nobody asks for ${name} here`);
+    const of = <N extends Asked>(asked: N): ReturnType<(typeof boxRequests)[N]["request"]["parse"]> => (asked === name ? data : undefined) as never;
+    const said: string = name;
+    switch (name as Asked) {
+      case "reshard-join": return { join: await reshards.join(of("reshard-join").plan, of("reshard-join").approval, "") };
+      case "reshard-deal": return await reshards.deal(of("reshard-deal").plan, of("reshard-deal").joins);
+      case "reshard-seal": return { sealed: await reshards.seal(of("reshard-seal").plan, of("reshard-seal").joins, of("reshard-seal").deals, of("reshard-seal").pieces) };
+      case "reshard-check": return { check: await reshards.check(of("reshard-check").plan, of("reshard-check").sealed) };
+      case "reshard-prepare": return { prepared: await reshards.prepare(of("reshard-prepare").plan, of("reshard-prepare").checks) };
+      case "reshard-activate": return { activated: await reshards.activate(of("reshard-activate").plan, of("reshard-activate").prepared) };
+      case "reshard-settle": return { destroyed: await reshards.settle(of("reshard-settle")) };
+      case "reshard-burn": return { burn: await reshards.burn(of("reshard-burn").plan) };
+      case "reshard-bury": return { destroyed: await reshards.bury(of("reshard-bury")) };
+      case "probe": return { mac: toBase64url(await hsm.mac({ box: id, message: probeMessage(site, of("probe").nonce, id) })), inventory: filled(32, 0), verified: null };
+      case "quarantine": return (await records.quarantine(of("quarantine").box, of("quarantine").reason), {});
+      default: throw new Error(`nobody asks for ${said} here`);
     }
   }
 

@@ -11,7 +11,6 @@ const record = makeCurrent();
 const planOf = (...keys: readonly string[]): Promise<ReshardPlan> => makePlan({ keys: keys.map((key) => ({ ...payroll, key })) });
 const silent = (...boxes: readonly string[]): Exclude<Outcome, { kind: "prepared" }> => ({ kind: "silent", step: "join", boxes });
 const refused = { kind: "refused", step: "join", box: "box-1", code: "PLAN_REFUSED" } as const;
-const badDeal = { kind: "bad-deal", verdict: { kind: "sums-differ" } } as const;
 
 function begin(byte = 0): { clock: VirtualClock; patience: Patience } {
   const clock = new VirtualClock();
@@ -73,7 +72,7 @@ void t.test("after a failure it waits, twice as long each time, a minute at most
   t.equal(patience.mayTry("payroll"), true, "success forgets the failures");
 });
 
-void t.test("who missed the deadline is left out for a while; who dealt badly is suspected", async (t) => {
+void t.test("who missed the deadline is left out for a while", async (t) => {
   const { clock, patience } = begin();
   const plan = await planOf("payroll");
   patience.failed(plan, silent("box-2", "box-4"));
@@ -83,11 +82,30 @@ void t.test("who missed the deadline is left out for a while; who dealt badly is
   t.strictSame([...patience.wish(record).avoid], ["box-2", "box-4"]);
   await clock.advance(1);
   t.strictSame([...patience.wish(record).avoid], []);
-  patience.badDeal(plan, { kind: "sums-differ" }, false);
-  patience.badDeal(await makePlan({ dealers: members(3, 4, 5) }), { kind: "sums-differ" }, false);
   patience.failed(plan, refused);
-  t.strictSame([...patience.wish(record).suspicion], [["box-1", 1], ["box-2", 1], ["box-3", 2], ["box-4", 1], ["box-5", 1]]);
   t.strictSame([...patience.wish(record).avoid], [], "nor is a refusal silence");
+});
+
+void t.test("bad deals: one suspect after the other is left out, never the same again, and after two people must look", async (t) => {
+  const { patience } = begin();
+  const wish = () => { const { avoid, suspicion, gaveUp } = patience.wish(record); return { avoid: [...avoid], suspicion: [...suspicion], gaveUp }; };
+  const sums = { kind: "sums-differ" } as const;
+  patience.badDeal(await planOf("payroll"), sums, true);
+  t.strictSame(wish(), { avoid: [], suspicion: [], gaveUp: false }, "somebody was named: nobody else is suspected");
+  patience.badDeal(await planOf("payroll"), sums, false);
+  t.strictSame(wish(), { avoid: ["box-1"], suspicion: [["box-1", 1], ["box-2", 1], ["box-3", 1]], gaveUp: false });
+  patience.badDeal(await makePlan({ dealers: members(3, 4, 5) }), sums, false);
+  t.strictSame(wish(), { avoid: ["box-3"], suspicion: [["box-1", 1], ["box-2", 1], ["box-3", 2], ["box-4", 1], ["box-5", 1]], gaveUp: false }, "the most suspected of those who dealt");
+  patience.badDeal(await makePlan({ dealers: members(2, 4, 5) }), sums, false);
+  t.equal(wish().gaveUp, true);
+  patience.order("payroll");
+  t.strictSame([wish().avoid, wish().gaveUp], [[], false], "somebody has looked");
+  patience.badDeal(await planOf("payroll"), { kind: "dealers-off-degree", pairs: [{ dealer: 2, holder: null }] }, false);
+  t.strictSame(wish().avoid, ["box-2"], "only who is off its degree");
+  patience.settled("payroll", true);
+  t.strictSame([wish().avoid, wish().gaveUp], [[], false]);
+  patience.badDeal(await planOf("payroll"), { kind: "witnesses-off-degree", liars: [5] }, false);
+  t.strictSame(wish().avoid, ["box-5"], "a witness off the others' polynomial");
 });
 
 void t.test("a refused batch is halved, down to one key; other failures halve nothing", async (t) => {
