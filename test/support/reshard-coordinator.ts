@@ -1,3 +1,4 @@
+import type { z } from "zod";
 import { coordinatorConfig } from "../../agent/coordinator/config.ts";
 import { Fleet } from "../../agent/coordinator/fleet.ts";
 import { KeyShelf } from "../../agent/coordinator/key-shelf.ts";
@@ -7,8 +8,7 @@ import { Journal } from "../../agent/coordinator/reshard/journal.ts";
 import { Resharder } from "../../agent/coordinator/reshard/resharder.ts";
 import { SiteKeeper } from "../../agent/coordinator/site-keeper.ts";
 import { ExchangeError, type Exchange } from "../../agent/mqtt/exchange.ts";
-import type { BoxHeartbeat } from "../../agent/protocol/heartbeat.ts";
-import { probeMessage } from "../../agent/protocol/heartbeat.ts";
+import { probeMessage, type BoxHeartbeat } from "../../agent/protocol/heartbeat.ts";
 import type { KeyRecord } from "../../agent/protocol/key-record.ts";
 import { boxRequests } from "../../agent/protocol/messages.ts";
 import type { ReshardPlan } from "../../agent/protocol/reshard.ts";
@@ -22,7 +22,7 @@ import { memoryDisk, openMemoryStore, type CommitHooks } from "./memory-store.ts
 import { site, type FleetBox, type ReshardFleet } from "./reshard-fleet.ts";
 
 type Name = keyof typeof boxRequests;
-type Asked = Extract<Name, "reshard-join" | "reshard-deal" | "reshard-seal" | "reshard-check" | "reshard-prepare" | "reshard-activate" | "reshard-settle" | "reshard-burn" | "reshard-bury" | "probe" | "quarantine">;
+type Data<N extends Name> = z.infer<(typeof boxRequests)[N]["request"]>;
 export interface Sent { readonly name: string; readonly box: string; readonly plan: string }
 /** What a phase lets the coordinator say. */
 const saidIn: Readonly<Record<string, Phase>> = {
@@ -121,24 +121,23 @@ export class CoordinatorBench {
     }
   }
 
-  async #ask(name: Name, box: FleetBox, data: unknown): Promise<unknown> {
-    const { reshards, hsm, records, id } = box;
-    const of = <N extends Asked>(asked: N): ReturnType<(typeof boxRequests)[N]["request"]["parse"]> => (asked === name ? data : undefined) as never;
-    const said: string = name;
-    switch (name as Asked) {
-      case "reshard-join": return { join: await reshards.join(of("reshard-join").plan, of("reshard-join").approval, "") };
-      case "reshard-deal": return await reshards.deal(of("reshard-deal").plan, of("reshard-deal").joins);
-      case "reshard-seal": return { sealed: await reshards.seal(of("reshard-seal").plan, of("reshard-seal").joins, of("reshard-seal").deals, of("reshard-seal").pieces) };
-      case "reshard-check": return { check: await reshards.check(of("reshard-check").plan, of("reshard-check").sealed) };
-      case "reshard-prepare": return { prepared: await reshards.prepare(of("reshard-prepare").plan, of("reshard-prepare").checks) };
-      case "reshard-activate": return { activated: await reshards.activate(of("reshard-activate").plan, of("reshard-activate").prepared) };
-      case "reshard-settle": return { destroyed: await reshards.settle(of("reshard-settle")) };
-      case "reshard-burn": return { burn: await reshards.burn(of("reshard-burn").plan) };
-      case "reshard-bury": return { destroyed: await reshards.bury(of("reshard-bury")) };
-      case "probe": return { mac: toBase64url(await hsm.mac({ box: id, message: probeMessage(site, of("probe").nonce, id) })), inventory: filled(32, 0), verified: null };
-      case "quarantine": return (await records.quarantine(of("quarantine").box, of("quarantine").reason), {});
-      default: throw new Error(`nobody asks for ${said} here`);
-    }
+  async #ask(name: Name, { reshards, hsm, records, id }: FleetBox, data: unknown): Promise<unknown> {
+    const handlers: Partial<Record<Name, (data: never) => Promise<unknown>>> = {
+      "reshard-join": async ({ plan, approval }: Data<"reshard-join">) => ({ join: await reshards.join(plan, approval, "") }),
+      "reshard-deal": ({ plan, joins }: Data<"reshard-deal">) => reshards.deal(plan, joins),
+      "reshard-seal": async ({ plan, joins, deals, pieces }: Data<"reshard-seal">) => ({ sealed: await reshards.seal(plan, joins, deals, pieces) }),
+      "reshard-check": async ({ plan, sealed }: Data<"reshard-check">) => ({ check: await reshards.check(plan, sealed) }),
+      "reshard-prepare": async ({ plan, checks }: Data<"reshard-prepare">) => ({ prepared: await reshards.prepare(plan, checks) }),
+      "reshard-activate": async ({ plan, prepared }: Data<"reshard-activate">) => ({ activated: await reshards.activate(plan, prepared) }),
+      "reshard-settle": async (settlement: Data<"reshard-settle">) => ({ destroyed: await reshards.settle(settlement) }),
+      "reshard-burn": async ({ plan }: Data<"reshard-burn">) => ({ burn: await reshards.burn(plan) }),
+      "reshard-bury": async (burial: Data<"reshard-bury">) => ({ destroyed: await reshards.bury(burial) }),
+      "probe": async ({ nonce }: Data<"probe">) => ({ mac: toBase64url(await hsm.mac({ box: id, message: probeMessage(site, nonce, id) })), inventory: filled(32, 0), verified: null }),
+      "quarantine": async ({ box, reason }: Data<"quarantine">) => { await records.quarantine(box, reason); return {}; },
+    };
+    const handler = handlers[name];
+    if (handler === undefined) throw new Error(`nobody asks for ${name} here`);
+    return await handler(data as never);
   }
 
   #planOf(data: unknown): string {
