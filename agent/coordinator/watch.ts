@@ -57,7 +57,9 @@ export class Watch {
   }
 
   sinceMs(box: string): number {
-    return this.#parts.clock.now() - this.#state(box).since;
+    // First the state: that of a box never heard begins when it is looked at, and must not lie ahead of the clock.
+    const { since } = this.#state(box);
+    return this.#parts.clock.now() - since;
   }
 
   isLive(box: string): boolean {
