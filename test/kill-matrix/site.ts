@@ -68,13 +68,16 @@ export class MatrixSite extends ProcessSite {
     await this.quiet();
   }
 
-  /** The points of one re-shard in which nobody dies. */
-  async count(): Promise<Point[]> {
+  /** The points of one re-shard in which nobody dies; counted again if the machine was too slow for its first attempt. */
+  async count(tries = 5): Promise<Point[]> {
     await this.quiet();
     this.#forgetPassed();
     await this.reshard();
     await this.quiet();
-    return this.#passed(false);
+    const points = this.#passed(false);
+    if (points.every(({ call }) => call !== "commit burning")) return points;
+    if (tries <= 1) throw new MatrixError("no re-shard without a failed attempt: the machine is too slow");
+    return await this.count(tries - 1);
   }
 
   /** The points of an attempt that is burnt, from when the coordinator is there again. */
