@@ -21,6 +21,9 @@ function chosen(all: readonly Point[], wanted: readonly string[]): (readonly [nu
   return found;
 }
 
+/** Whether all points must be known, or those of a burnt attempt. */
+const needsBurnt = (wanted: readonly string[]): boolean => wanted.length === 0 || wanted.some((one) => /^(?:burnt: |\d+$)/.test(one));
+
 /** One after the other on one site; one that failed leaves a site that nobody trusts, and the next gets the kept one. */
 async function playAll(site: MatrixSite, points: readonly (readonly [number, Point])[]): Promise<Played[]> {
   const ended: Played[] = [];
@@ -54,7 +57,7 @@ async function main(): Promise<number> {
     say(`building the site in ${site.folder} …`);
     await site.build();
     await site.up();
-    const all = [...await site.count(), ...await site.countBurnt()];
+    const all = [...await site.count(), ...(needsBurnt(values.point) ? await site.countBurnt() : [])];
     say(`${all.length} points`);
     if (values.list) {
       process.stdout.write(`${all.map((point, i) => `${String(i + 1).padStart(4)}  ${nameOf(point)}`).join("\n")}\n`);

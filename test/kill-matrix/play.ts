@@ -16,17 +16,30 @@ export interface Played {
 /** What happens to a party that stands at its point; it runs again afterwards. */
 export type Fate = (point: Point) => Promise<void>;
 
+/** In three of five tries a box is asked to sign BURN before it is shown the certificate. */
+const mostTries = 10;
+
 /** The party is killed at the point, and restarted. */
 export const killed = (site: MatrixSite): Fate => async (point) => {
-  if (point.burnt) await site.spoil();
-  site.arm(point, "SIGKILL");
-  // The coordinator may come to its point before it is heard.
-  const begun = point.burnt ? site.revive("coordinator") : site.reshard();
-  const settled = begun.catch(() => undefined);
-  await site.reached(point.party);
-  if (point.burnt) await settled;
+  if (point.burnt) await killedBurning(site, point, mostTries);
+  else {
+    site.arm(point, "SIGKILL");
+    void site.reshard().catch(() => undefined);
+    await site.reached(point.party);
+  }
   await site.revive(point.party);
 };
+
+async function killedBurning(site: MatrixSite, point: Point, tries: number): Promise<void> {
+  await site.spoil();
+  site.arm(point, "SIGKILL");
+  // Armed itself, the coordinator may come to its point before it is heard.
+  await site.revive("coordinator").catch((error: unknown) => { if (point.party !== "coordinator") throw error; });
+  if (await site.reachedOrOver(point.party)) return;
+  site.disarm();
+  if (tries <= 1) throw new MatrixError(`${point.party} never came to its point`);
+  await killedBurning(site, point, tries - 1);
+}
 
 /** Orders a re-shard in which `fate` strikes at the point, and judges what became of the site. The site is left as it was, some epochs later. */
 async function play(site: MatrixSite, point: Point, fate: Fate): Promise<boolean> {

@@ -10,6 +10,7 @@ import { PowerSite } from "./site.ts";
 const usage = `npm run power-cut                        the power fails at every durable point; needs root, ext4 and btrfs
 npm run power-cut -- --json              one line of JSON on stdout
 npm run power-cut -- --disk ext4         one kind of disk only
+npm run power-cut -- --point NAME        replays one point, like 'box-1 after createSealKey'; may be given again
 npm run power-cut -- --keep              the site's folder is kept, to look into its logs
 `;
 
@@ -30,7 +31,7 @@ function cutsOf(all: readonly Point[]): { point: Point; number: number; whole: b
   ];
 }
 
-async function cutOn(kind: DiskKind, keep: boolean): Promise<Report> {
+async function cutOn(kind: DiskKind, names: readonly string[], keep: boolean): Promise<Report> {
   const site = new PowerSite(kind);
   let stopping = false;
   const isStopping = (): boolean => stopping;
@@ -48,7 +49,9 @@ async function cutOn(kind: DiskKind, keep: boolean): Promise<Report> {
     await site.lay();
     await site.up();
     const cuts: Cut[] = [];
-    for (const { point, number, whole } of cutsOf(await site.count())) {
+    const wanted = cutsOf(await site.count()).filter(({ point }) => names.length === 0 || names.includes(nameOf(point)));
+    if (wanted.length === 0) throw new Error("there is no such point: npm run kill-matrix -- --list names them");
+    for (const { point, number, whole } of wanted) {
       const end = { ...await playPoint(site, point, number, site.cut(whole)), whole };
       cuts.push(end);
       say(`${end.ok ? "ok  " : "FAIL"} ${kind.name}, ${whole ? "the whole site" : cutBox} ${nameOf(point).slice(point.party.length + 1)} (${point.party}) → ${end.error ?? (end.forward ? "went forward" : "burnt, then again")} (${end.ms} ms)`);
@@ -68,7 +71,7 @@ async function cutOn(kind: DiskKind, keep: boolean): Promise<Report> {
 
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: {
-    "json": { type: "boolean", default: false }, "disk": { type: "string" }, "keep": { type: "boolean", default: false },
+    "json": { type: "boolean", default: false }, "disk": { type: "string" }, "point": { type: "string", multiple: true, default: [] }, "keep": { type: "boolean", default: false },
     "help": { type: "boolean", short: "h", default: false }, "setup-ran": { type: "string" },
   } });
   if (values.help) {
@@ -80,7 +83,7 @@ async function main(): Promise<number> {
   const reports: Report[] = [];
   for (const kind of wanted) {
     const reason = whyNot(kind);
-    if (reason === null) reports.push(await cutOn(kind, values.keep));
+    if (reason === null) reports.push(await cutOn(kind, values.point, values.keep));
     else {
       say(`skipped ${kind.name}: ${reason}`);
       skipped.push({ disk: kind.name, reason });
