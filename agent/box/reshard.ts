@@ -10,7 +10,7 @@ import { signStatement, statementHash } from "../protocol/statement.ts";
 import { stepAttempt, type AttemptEvent, type Transition } from "../rules/reshard/attempt.ts";
 import { isBuried, isPlanned, isPreparedByAll, isSettled } from "../rules/reshard/certificates.ts";
 import { hashesOf, judgeReshardChecks, recordsOf } from "../rules/reshard/deal.ts";
-import { changes, isNext, judgeReshardPlan } from "../rules/reshard/plan.ts";
+import { changes, judgeReshardPlan } from "../rules/reshard/plan.ts";
 import { judgeUse } from "../rules/judge.ts";
 import { Refusal } from "../rules/refusal.ts";
 import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
@@ -147,7 +147,6 @@ export class Reshards {
     return this.#turns.run(async () => {
       if (!isPlanned(plan, this.#parts.records.current)) throw new Refusal("PLAN_REFUSED", "the plan is not signed by the coordinator");
       this.#requireHolder(plan);
-      this.#requireNotForgotten(plan);
       const attempt = this.#getOrBegin(plan);
       await this.#commit(attempt, this.#step(attempt, "burn"));
       await this.#dealings.close(statementHash(plan));
@@ -186,12 +185,6 @@ export class Reshards {
   /** A certificate or an order may be the first that a box hears of an attempt: it was away. */
   #getOrBegin(plan: ReshardPlan): KeptAttempt {
     return this.#attempts.get(statementHash(plan)) ?? { plan, stage: "joined", batch: null, changed: false };
-  }
-
-  /** One that is over and no longer kept may have been activated here: BURN of it would be signed both ways. */
-  #requireNotForgotten(plan: ReshardPlan): void {
-    const isNew = plan.body.keys.every(({ key, attempt }) => isNext(attempt, this.#attempts.last(key)));
-    if (!isNew && this.#attempts.get(statementHash(plan)) === undefined) throw new Refusal("ATTEMPT_OVER", `${this.#parts.box} is past this attempt and does not burn it`);
   }
 
   #requireHolder(plan: ReshardPlan): void {

@@ -26,11 +26,6 @@ export interface PlanJudge {
   readonly approved: boolean;
 }
 
-/** Whether an attempt's number is one that a box may begin after `last`: none is ever begun twice. */
-export function isNext(attempt: number, last: number): boolean {
-  return attempt > last && attempt <= last + mostJump;
-}
-
 const refuse = (why: string): Refusal => new Refusal("PLAN_REFUSED", why);
 const names = (members: readonly Member[]): Set<string> => new Set(members.map(({ box }) => box));
 
@@ -99,7 +94,7 @@ export function judgeReshardPlan(plan: ReshardPlan, judge: PlanJudge): void {
     const { key, attempt } = planned;
     const last = judge.lastAttempt(key);
     if (judge.isOpen(key)) throw new Refusal("ATTEMPT_OPEN", `attempt ${last} for ${key} is neither settled nor burnt at ${judge.box}`, { retryable: true });
-    if (!isNext(attempt, last)) throw refuse(`attempt ${attempt} for ${key} does not follow attempt ${last}`);
+    if (attempt <= last || attempt > last + mostJump) throw refuse(`attempt ${attempt} for ${key} does not follow attempt ${last}`);
     const current = judge.current(key);
     if (current !== undefined) judgeKey(plan, planned, current, judge);
     if (isWitness && current === undefined) throw refuse(`${judge.box} holds no shard of ${key} and cannot be its witness`);
