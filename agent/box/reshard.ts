@@ -147,6 +147,7 @@ export class Reshards {
     return this.#turns.run(async () => {
       if (!isPlanned(plan, this.#parts.records.current)) throw new Refusal("PLAN_REFUSED", "the plan is not signed by the coordinator");
       this.#requireHolder(plan);
+      this.#requireNotPast(plan);
       const attempt = this.#getOrBegin(plan);
       await this.#commit(attempt, this.#step(attempt, "burn"));
       await this.#dealings.close(statementHash(plan));
@@ -190,6 +191,19 @@ export class Reshards {
   #requireHolder(plan: ReshardPlan): void {
     const { box } = this.#parts;
     if (!plan.body.holders.some((holder) => holder.box === box)) throw new Refusal("NOT_A_HOLDER", `the plan does not make ${box} a holder`);
+  }
+
+  /**
+   * An order may be for an attempt that was settled here and is forgotten: then ACTIVATED was signed. A number that is
+   * used up says nothing where the box still serves the epoch before: a restored coordinator begins too low.
+   */
+  #requireNotPast(plan: ReshardPlan): void {
+    if (this.#attempts.get(statementHash(plan)) !== undefined) return;
+    const past = plan.body.keys.find(({ key, epoch, attempt }) => {
+      const current = this.#shelf.get(key, "current")?.record;
+      return current === undefined ? attempt <= this.#attempts.last(key) : epoch <= current.epoch;
+    });
+    if (past !== undefined) throw new Refusal("ATTEMPT_OVER", `attempt ${past.attempt} for ${past.key} is past at ${this.#parts.box}`);
   }
 
   #step({ stage }: KeptAttempt, event: AttemptEvent): Transition {
