@@ -14,9 +14,11 @@ export function lyingHsm(hsm: Hsm, random: Prng, isLying: () => boolean): Hsm {
     dealShards: async (deal) => {
       if (!lies(0.6)) return await hsm.dealShards(deal);
       const { holders, witnesses, shards, t, nextT } = deal;
+      // Of the right key, so that all sums are right, but it would take one share more to combine it.
+      if (nextT < holders.length && random.chance(0.4)) return await hsm.dealShards({ ...deal, nextT: nextT + 1 });
       const xs = holders.map(({ x }) => x);
       const mask = await dealMask(systemRandom, { t, xs: witnesses.map(({ x }) => x) }, { t: nextT, xs });
-      // A sharing of another key, all of it in order; or a sharing of nothing.
+      // Of another key, all of it in order; or a sharing of nothing.
       const other = await Promise.all(shards.map(() => splitSecret(systemRandom.bytes(32), nextT, xs)));
       if (random.chance(0.5)) other.forEach((shares) => { shares[0]!.fill(random.int(256)); });
       return {

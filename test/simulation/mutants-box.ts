@@ -33,6 +33,7 @@ export const boxMutants: readonly Mutant[] = [
     reshard("d-unchecked", "the old shard goes without D", [`!isSettled({ plan, batch, activated }, this.#parts.records.current)`, `false`]),
     reshard("burn-unchecked", "an uncertified burn: *next* goes without the BURN certificate", [`!isBuried(burial, this.#parts.records.current)`, `false`]),
     reshard("plan-unchecked", "BURN for a plan that nobody signed", [`if (!isPlanned(plan, this.#parts.records.current))`, `if (false)`]),
+    reshard("forgotten-burnt", "BURN of an attempt that is over and forgotten, though it was activated", [`        this.#requireNotPast(plan);\n`, ``]),
     reshard("limits-unchecked", "a plan is joined without being judged", [`judgeReshardPlan(plan, {`, `((_plan, _judge) => undefined)(plan, {`]),
     reshard("change-forgotten", "a change of holders does not begin the window", [`attempt.changed || (inForce && this.#changesHolders(plan))`, `false`]),
     attempts("number-forgotten", "attempt numbers are not kept", [`...attempt.plan.body.keys.filter(({ key, attempt: number }) => number > this.last(key))`, `...[].filter(({ key, attempt: number }) => number > this.last(key))`]),

@@ -29,7 +29,7 @@ export interface Ran {
 /** How long the calm lasts at most; it ends when nothing is left to be done. */
 const calmMs = 240_000;
 /** Who owns the coordinator can stop everything (protocol.md §9): then nothing is waited for. */
-const calmUnderLiarMs = 15_000;
+const calmUnderLiarMs = 2000;
 const lookEveryMs = 500;
 /** Until everybody has heard everybody. */
 const beforeMs = 1800;
