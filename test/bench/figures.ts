@@ -33,3 +33,44 @@ export function rowOf({ t, n }: { readonly t: number; readonly n: number }, samp
   const p50 = percentile(samples, 0.5);
   return { t, n, p50: round(p50), p99: round(percentile(samples, 0.99)), floor: round(floor), ratio: round(p50 / floor), runs: samples.length };
 }
+
+/** A line of the re-shard bench; ms. */
+export interface ReshardRow {
+  readonly t: number;
+  readonly n: number;
+  readonly keys: number;
+  /** From SIGKILL to "lost", and from there to the certificate of the last batch. */
+  readonly detection: number;
+  readonly work: number;
+  readonly msPerKey: number;
+  /** The share algebra and the sealing alone, one core. */
+  readonly floorMsPerKey: number;
+  readonly ratio: number;
+  /** Keys of each batch. */
+  readonly batches: readonly number[];
+  /** Of the largest batch; the largest message of it. */
+  readonly messages: number;
+  readonly bytes: number;
+  readonly largestBytes: number;
+  /** Attempts that were burnt, over all runs. */
+  readonly failed: number;
+  readonly runs: number;
+}
+
+/** `floor`: ms of all batches together. */
+export function reshardRow(
+  { t, n }: Pick<ReshardRow, "t" | "n">, keys: number, { detection, work, batches, failed, runs }: Pick<ReshardRow, "detection" | "work" | "batches" | "failed" | "runs">,
+  floor: number, { messages, bytes, largestBytes }: Pick<ReshardRow, "messages" | "bytes" | "largestBytes">,
+): ReshardRow {
+  return {
+    t, n, keys, detection: round(detection), work: round(work), msPerKey: round(work / keys), floorMsPerKey: round(floor / keys), ratio: round(work / floor),
+    batches, messages, bytes, largestBytes, failed, runs,
+  };
+}
+
+/** Right-aligned under their heads. */
+export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  const lines = [head, ...rows].map((row) => row.map(String));
+  const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
+  return lines.map((line) => `  ${line.map((cell, column) => cell.padStart(widths[column] ?? 0)).join("  ")}`).join("\n");
+}

@@ -1,104 +1,50 @@
-import { createECDH } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
+import { loadavg } from "node:os";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { cache } from "#paths";
-import { readBoxConfig } from "../../agent/box/config.ts";
-import type { Ask } from "../../agent/client/index.ts";
-import { HsmProcess } from "../../agent/hsm/client.ts";
-import { toBase64url } from "../../agent/runtime/encoding.ts";
-import { silentLog } from "../../agent/runtime/log.ts";
-import { verifyEs256 } from "../../agent/protocol/es256.ts";
-import { ProcessSite } from "../../provisioning/demo/process-site.ts";
-import { percentile, round, rowOf, timed, type Row } from "./figures.ts";
-import { measureRoundTrips } from "./floor.ts";
+import { round, table, type ReshardRow } from "./figures.ts";
+import { measureOperations } from "./operation.ts";
+import { measureReshards, reshardSizes, reshardTimes } from "./reshard.ts";
 
-const sizes = [{ t: 2, n: 3 }, { t: 3, n: 5 }, { t: 5, n: 9 }] as const;
-const runs = 60;
-/** Between operations, as between people: the next enclave is started ahead meanwhile. How many fit is the other figure. */
-const pauseMs = 400;
-const inFlight = 20;
-const throughputOperations = 100;
-const resource = "bench";
-const say = (line: string): void => { process.stderr.write(`${line}\n`); };
-
-const boxesOf = (n: number): string[] => Array.from({ length: n }, (_, i) => `box-${i + 1}`);
-const ask: Ask = { key: "bench", operation: "encrypt", resource, reason: "bench", payload: new Uint8Array(32) };
-
-async function buildSite(t: number, n: number): Promise<ProcessSite> {
-  const boxes = boxesOf(n);
-  const site = new ProcessSite({ boxes, boxEntry: "test/bench/instant-box.js", coordinator: { operationMs: 60_000 } });
-  await site.provision();
-  await site.startBoxes();
-  await site.client.request("person-enrol", { person: "alice", finger: "index", box: "box-1", roles: ["officer"] });
-  await site.client.request("site-apply", { policy: {
-    roles: ["officer"], people: [{ id: "alice", roles: ["officer"] }], clients: [],
-    rules: [{ key: "bench", resource: "**", operations: ["create", "encrypt"], require: [{ role: "officer", people: 1 }], requester: "never", confirm: "none", distinctBoxes: true }],
-  } });
-  await site.client.request("site-seal", {});
-  await site.boxesReady();
-  await site.client.use({ ...ask, operation: "create", payload: new Uint8Array(), create: { kind: "aes-256", threshold: t, holders: boxes, imported: false } });
-  return site;
+const usage = "usage: npm run bench [-- --only operation|reshard]\n";
+const { values: { only } } = parseArgs({ options: { "only": { type: "string" }, "setup-ran": { type: "string" } } });
+if (only !== undefined && only !== "operation" && only !== "reshard") {
+  process.stderr.write(usage);
+  process.exit(64);
 }
 
-/** p50 of one MAC in the HSM, one signature verified, one key agreement; ms. */
-async function measureCrypto(site: ProcessSite): Promise<number> {
-  await site.stop("box-1");
-  const hsm = new HsmProcess(readBoxConfig(["--config", site.configOf("box-1")]).hsm, { log: silentLog });
-  await hsm.start();
-  try {
-    const message = new Uint8Array(64);
-    const publicKey = toBase64url(await hsm.publicKey("identity"));
-    const signature = toBase64url(await hsm.sign("identity", message));
-    const own = createECDH("prime256v1");
-    own.generateKeys();
-    const peer = createECDH("prime256v1").generateKeys();
-    const mac = percentile(await timed(200, () => hsm.mac({ box: "box-1", message })), 0.5);
-    const verify = percentile(await timed(200, () => verifyEs256(publicKey, message, signature)), 0.5);
-    const agree = percentile(await timed(200, () => own.computeSecret(peer)), 0.5);
-    return mac + verify + agree;
-  } finally {
-    await hsm.stop();
-  }
-}
-
-async function throughput(site: ProcessSite): Promise<number> {
-  let left = throughputOperations;
-  const begun = performance.now();
-  const worker = async (): Promise<void> => {
-    while (left-- > 0) await site.client.use(ask);
-  };
-  await Promise.all(Array.from({ length: inFlight }, worker));
-  return throughputOperations / ((performance.now() - begun) / 1000);
-}
-
-async function measure(t: number, n: number): Promise<{ row: Row; perSecond: number | undefined }> {
-  say(`${t} of ${n}: building the site …`);
-  const site = await buildSite(t, n);
-  try {
-    say(`${t} of ${n}: ${runs} operations`);
-    const samples = await timed(runs, () => site.client.use(ask), { warm: 5, pauseMs });
-    const perSecond = n === 5 ? await throughput(site) : undefined;
-    const crypto = await measureCrypto(site);
-    await site.stopAll();
-    const trips = await measureRoundTrips(site.folder, n, 200);
-    return { row: rowOf({ t, n }, samples, trips, crypto), perSecond };
-  } finally {
-    await site.end(false);
-  }
-}
-
-const rows: Row[] = [];
-let perSecond: number | undefined;
-for (const { t, n } of sizes) {
-  const measured = await measure(t, n);
-  rows.push(measured.row);
-  perSecond ??= measured.perSecond;
-}
-const report = { rows, inFlight, operationsPerSecond: perSecond === undefined ? null : round(perSecond), sensor: "instant: the finger's and the sensor's time are taken out", pauseMs, hsm: "SoftHSM2" };
-mkdirSync(cache, { recursive: true });
 const file = join(cache, "bench.json");
-writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
-process.stdout.write(["  t of n   p50 ms   p99 ms   floor ms   ratio", ...rows.map((row) =>
-  `  ${`${row.t} of ${row.n}`.padEnd(6)} ${String(row.p50).padStart(8)} ${String(row.p99).padStart(8)} ${String(row.floor).padStart(10)} ${String(row.ratio).padStart(7)}`)].join("\n"));
-process.stdout.write(`\n  ${String(report.operationsPerSecond)} operations a second with ${inFlight} in flight (3 of 5)\n  ${file}\n`);
+mkdirSync(cache, { recursive: true });
+const report: Record<string, unknown> = {};
+const print = (lines: readonly string[], measured: object): void => {
+  Object.assign(report, measured);
+  writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
+  process.stdout.write(`${lines.join("\n")}\n`);
+};
+
+/** What else the machine did: figures mean little where others wanted it too. */
+const load = (): number => round(loadavg()[0] ?? NaN);
+
+if (only !== "reshard") {
+  const loadAverage = load();
+  const operations = await measureOperations();
+  print([
+    table(["t of n", "p50 ms", "p99 ms", "floor ms", "ratio"], operations.rows.map((row) => [`${row.t} of ${row.n}`, row.p50, row.p99, row.floor, row.ratio])),
+    `  ${String(operations.operationsPerSecond)} operations a second with ${operations.inFlight} in flight (3 of 5); load average ${loadAverage} at the start`,
+  ], { ...operations, loadAverage });
+}
+if (only !== "operation") {
+  const loadAverage = load();
+  const rows: ReshardRow[] = [];
+  for (const size of reshardSizes) rows.push(...await measureReshards(size));
+  print([
+    table(
+      ["t of n", "keys", "detection ms", "work ms", "ms per key", "floor ms per key", "ratio", "batches", "messages per batch", "bytes per batch"],
+      rows.map((row) => [`${row.t} of ${row.n}`, row.keys, row.detection, row.work, row.msPerKey, row.floorMsPerKey, row.ratio, row.batches.length, row.messages, row.bytes]),
+    ),
+    `  SIGKILL of one box; lost after ${reshardTimes.lostMs} ms of silence; messages and bytes of the largest batch; load average ${loadAverage} at the start`,
+  ], { reshard: { rows, times: reshardTimes, loadAverage } });
+}
+process.stdout.write(`  ${file}\n`);
 process.exit();
