@@ -111,7 +111,7 @@ void t.test("CHECK by all, on one polynomial of degree below the threshold", asy
 void t.test("the record that a plan and a deal make, and its certificate", async (t) => {
   const born = recordOfBirth(plan, deal);
   t.strictSame(born, {
-    site: "demo", key: "payroll", kind: "aes-256", version: 1, epoch: 1, attempt: 1, threshold: 2, holders: dealBody.digests,
+    site: "demo", key: "payroll", kind: "aes-256", version: 1, epoch: 1, attempt: 1, threshold: 2, size: dealBody.digests.length, margin: 1, holders: dealBody.digests,
     check: dealBody.check, plan: planHash, previous: null, imported: null,
   });
   const right = { record: keyRecordHash(born), key: "payroll", epoch: 1, attempt: 1 };

@@ -104,7 +104,6 @@ export class AttemptRun {
       const error: unknown = answer.reason;
       if (!isNamed(error)) throw error;
       this.#parts.log.warn("re-shard step failed", { step, box, error: String(error) });
-      // A box that lost the attempt in a restart can take part in the next one, like one that was silent.
       if (error.code === "NO_ANSWER" || error.code === "NOT_CONNECTED") silent.push(box);
       else refusal ??= { kind: "refused", step, box, code: error.code };
     });

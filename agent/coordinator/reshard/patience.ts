@@ -43,6 +43,11 @@ export class Patience {
     Object.assign(this.#of(key), { ordered: true, tryAt: -Infinity, leftOut: [], gaveUp: false });
   }
 
+  /** An order that was refused. */
+  forget(key: string): void {
+    this.#of(key).ordered = false;
+  }
+
   mayTry(key: string): boolean {
     return this.#parts.clock.now() >= this.#of(key).tryAt;
   }
@@ -74,7 +79,7 @@ export class Patience {
       of.failures += 1;
       of.tryAt = now + Math.min(mostWaitMs, firstWaitMs * 2 ** (of.failures - 1));
       // One key that a box refuses must not hold up the batch: it is halved until that key is alone.
-      if (outcome.kind === "refused" && body.keys.length > 1) of.part = `${of.part}${i < body.keys.length / 2 ? "0" : "1"}`;
+      if (outcome.kind === "refused" && outcome.code === "PLAN_REFUSED" && body.keys.length > 1) of.part = `${of.part}${i < body.keys.length / 2 ? "0" : "1"}`;
     });
   }
 
@@ -84,16 +89,11 @@ export class Patience {
    */
   badDeal({ body }: ReshardPlan, verdict: BadDeal["verdict"], named: boolean): void {
     if (named) return;
-    // Off its degree is one dealer, or the holder that says so; sums that differ may be any dealer's.
-    const off = verdict.kind === "dealers-off-degree" ? new Set(verdict.pairs.map(({ dealer }) => dealer)) : undefined;
-    const accused = body.dealers.filter(({ x }) => off?.has(x) ?? true).map(({ box }) => box);
-    for (const box of accused) this.#suspicion.set(box, (this.#suspicion.get(box) ?? 0) + 1);
-    const witnesses = verdict.kind === "witnesses-off-degree" ? verdict.liars ?? [] : [];
+    const accused = accusedIn(body, verdict);
+    for (const box of accused) this.#suspicion.set(box, this.#suspected(box) + 1);
     for (const { key } of body.keys) {
       const of = this.#of(key);
-      const liar = body.witnesses.find(({ x, box }) => witnesses.includes(x) && !of.leftOut.includes(box))?.box;
-      const suspects = accused.filter((box) => !of.leftOut.includes(box)).sort((a, b) => this.#suspected(b) - this.#suspected(a));
-      const next = liar ?? suspects[0];
+      const [next] = accused.filter((box) => !of.leftOut.includes(box)).sort((a, b) => this.#suspected(b) - this.#suspected(a));
       if (next === undefined || of.leftOut.length >= mostLeftOut) of.gaveUp = true;
       else of.leftOut.push(next);
     }
@@ -124,4 +124,11 @@ export class Patience {
     const jitter = (this.#parts.random.bytes(1)[0] ?? 0) / 2560;
     return this.#parts.config.reshardPeriodMs * (1 - jitter);
   }
+}
+
+/** Off its degree is one dealer, or the holder that says so; a witness off the others' is named; sums that differ may be any dealer's. */
+function accusedIn({ dealers, witnesses }: ReshardPlan["body"], verdict: BadDeal["verdict"]): string[] {
+  const named = verdict.kind === "witnesses-off-degree" ? witnesses.filter(({ x }) => verdict.liars?.includes(x))
+    : verdict.kind === "dealers-off-degree" ? dealers.filter(({ x }) => verdict.pairs.some(({ dealer }) => dealer === x)) : [];
+  return (named.length > 0 ? named : dealers).map(({ box }) => box);
 }

@@ -98,8 +98,6 @@ export class Resharder {
       this.#orders.set(key, [...(this.#orders.get(key) ?? []), { resolve, reject }]);
       this.#patience.order(key);
       this.consider();
-      const hold = this.holdOf(key);
-      if (hold !== null) this.#refuse(key, hold);
     });
   }
 
@@ -107,6 +105,7 @@ export class Resharder {
   consider(): void {
     if (this.#running) return;
     const [batch] = this.#batches();
+    this.#refuseHeldOrders();
     if (batch === undefined || this.#fleet.hold) return;
     this.#running = true;
     this.#attempt(batch).then(() => {
@@ -151,7 +150,7 @@ export class Resharder {
     if (hold === null) this.#holds.delete(key);
     else {
       this.#holds.set(key, hold);
-      if (hold !== "window") this.#parts.log.error("re-shard held", { key, why: hold });
+      if (hold !== "window" && hold !== "absent") this.#parts.log.error("re-shard held", { key, why: hold });
     }
   }
 
@@ -247,11 +246,15 @@ export class Resharder {
     this.consider();
   }
 
-  #refuse(key: string, hold: string): void {
-    for (const { reject } of this.#orders.get(key) ?? []) {
-      reject(new ReshardError("RESHARD_HELD", `${key} is not re-sharded now: ${hold}`, { remedy: "`shardkeep status` shows the boxes; docs/resharding.md says what each hold waits for", retryable: true }));
+  /** Whoever ordered is told, instead of waiting for what does not come; the order is forgotten. */
+  #refuseHeldOrders(): void {
+    for (const [key, orders] of this.#orders) {
+      const hold = this.#fleet.hold ? "our-network" : this.#holds.get(key);
+      if (hold === undefined) continue;
+      this.#orders.delete(key);
+      this.#patience.forget(key);
+      for (const { reject } of orders) reject(new ReshardError("RESHARD_HELD", `${key} is not re-sharded now: ${hold}`, { remedy: "`shardkeep status` shows the boxes; docs/resharding.md says what each hold waits for", retryable: true }));
     }
-    this.#orders.delete(key);
   }
 
   #live(record: KeyRecord): number {

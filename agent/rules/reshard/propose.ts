@@ -36,6 +36,7 @@ export type Proposal =
 export type Hold =
   | "floor" // fewer holders than threshold and margin allow
   | "too-few-witnesses" // fewer than t + 1 old holders can take part
+  | "absent" // a holder is away and neither lost nor late: in maintenance, or not heard yet
   | "several-out" // more than one holder is out: by itself a coordinator changes one
   | "bad-deals" // the deals were bad with one box after the other left out
   | "window"; // a holder was changed a short time ago
@@ -53,6 +54,8 @@ export function proposeReshard(record: KeyRecord, boxes: readonly BoxView[], wis
   const { reason, leave, come } = change;
   // A box that only missed a deadline is out of this attempt as well: all new holders must prepare.
   const leaving = leave ?? absent[0]?.box;
+  // Nobody is cut out for an announced silence, nor before it was heard once.
+  if (absent.some(({ box }) => box !== leave && outOf(views, box) === null && !wish.avoid.has(box))) return { kind: "hold", why: "absent" };
   const holders = record.holders.filter(({ box }) => box !== leaving).map(({ box, x }) => ({ box, x }));
   const changing = leaving !== undefined || come !== undefined;
   if (absent.some(({ box }) => box !== leaving)) return { kind: "hold", why: "several-out" };
