@@ -7,7 +7,6 @@ import "../support/plain-children.ts";
 /** The most telling points; the whole matrix is a command of its own. */
 const telling = [
   "coordinator after commit certified", // P is journalled and nobody was shown it
-  "coordinator before commit settled", // D is there and not journalled
   "box-2 after commit prepared", // *next* is durable and nobody was told
   "box-4 before destroySealKey #2", // all is sealed anew, the seal key before is still there
 ];
