@@ -21,7 +21,7 @@ export const coordinatorMutants: readonly Mutant[] = [
   resharder("number-not-durable", "attempt numbers are not journalled", [`await this.#journal.put(entry, plan.body.keys.map(({ key, attempt }) => this.#keys.attempted(key, attempt)));`, `await this.#journal.put(entry);`]),
   resharder("planned-not-journalled", "PLAN is said before it is durable", [`await this.#journal.put(entry, plan.body.keys`, `void this.#journal.put(entry, plan.body.keys`]),
   resharder("crash-forgotten", "what a crash cut off is not given up", [`void this.#giveUpUnfinished()`, `void Promise.resolve()`]),
-  journal("not-durable", "the journal is kept in memory", [`        await this.#store.commit(changes);\n        this.#entries`, `        this.#entries`]),
+  journal("not-durable", "the journal is kept in memory", [`await this.#store.commit(changes);`, `;`]),
   driver("late-not-shown", "who was away is not shown D", [`return this.#journal.concerned(entry).filter(`, `return holders.filter(`]),
   driver("not-driven", "a message that was lost is not shown again", [`for (const to of this.#audience(entry))`, `for (const to of this.#signed.has(statementHash(entry.plan)) && this.#asking.size === 0 ? [] : this.#audience(entry))`]),
   driver("record-not-kept", "D does not make the new records the newest", [`this.#keys.changes(records)`, `[]`]),
