@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Evidence } from "../protocol/evidence.ts";
 import { releaseContext } from "../protocol/key-record.ts";
 import { approvalWindowMs } from "../protocol/nonces.ts";
-import type { Sealed } from "../protocol/primitives.ts";
+import { counter, type Sealed } from "../protocol/primitives.ts";
 import { challengeMessage, type RequestFields } from "../protocol/request.ts";
 import { judgeUse, type Judged } from "../rules/judge.ts";
 import { admit } from "../rules/limit.ts";
@@ -64,7 +64,9 @@ export class Holder {
   /** Until D a box serves *old* and *current*, by the record that the request names; then *current* only (protocol.md §7). */
   #serving(key: string, { record, epoch, attempt }: RequestFields): Shelved {
     const { box } = this.#parts;
-    if (this.#shelf.get(key, "current") === undefined) throw new Refusal("NOT_A_HOLDER", `${box} holds no shard of ${key}`);
+    // One that held the key until a moment ago says the same as those who still do.
+    const took = getJson(this.#parts.store, `attempt/${key}`, counter) !== undefined;
+    if (this.#shelf.get(key, "current") === undefined && !took) throw new Refusal("NOT_A_HOLDER", `${box} holds no shard of ${key}`);
     const shard = this.#shelf.find(key, record);
     if ((shard?.state !== "current" && shard?.state !== "old") || shard.record.epoch !== epoch || shard.record.attempt !== attempt) {
       throw new Refusal("STALE_EPOCH", `the request names another record of ${key} than ${box} serves`, { retryable: true });

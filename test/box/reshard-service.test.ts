@@ -119,7 +119,7 @@ void t.test("a box that left serves nobody", async (t) => {
   await attempt.toPrepared();
   await attempt.settle(await attempt.activate());
   const left = fleet.box(5);
-  await t.rejects(challenge(left, await request(fleet, left, record)), { code: "NOT_A_HOLDER" });
+  await t.rejects(challenge(left, await request(fleet, left, record)), { code: "STALE_EPOCH" }, "as those who still hold it");
 });
 
 void t.test("a retired shard is not destroyed while the HSM fails, and it is said and tried again", async (t) => {

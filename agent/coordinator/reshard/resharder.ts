@@ -23,7 +23,7 @@ interface Order { readonly resolve: (record: KeyRecord) => void; readonly reject
 
 /** Records and digests of a batch fit one message: so many shares in all. */
 const mostShares = 3600;
-const considerMs = 1000;
+const considerMs = 500;
 
 /** Decides what is to be re-sharded, one batch at a time, and has every attempt carried to its end. */
 export class Resharder {
@@ -253,7 +253,7 @@ export class Resharder {
       if (hold === undefined) continue;
       this.#orders.delete(key);
       this.#patience.forget(key);
-      for (const { reject } of orders) reject(new ReshardError("RESHARD_HELD", `${key} is not re-sharded now: ${hold}`, { remedy: "`shardkeep status` shows the boxes; docs/resharding.md says what each hold waits for", retryable: true }));
+      for (const { reject } of orders) reject(new ReshardError("RESHARD_HELD", `${key} is not re-sharded now: ${hold}`, { remedy: "`shardkeep status` shows the boxes; docs/operations.md, Re-sharding, says what each hold waits for", retryable: true }));
     }
   }
 
