@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** A kind of disk: how it is made, and with what it is mounted so that nothing reaches it by itself soon. */
@@ -82,10 +82,5 @@ export class Disk {
       if (spawnSync("mountpoint", ["-q", this.#folder]).status !== 0) return;
       await sleep(100);
     }
-  }
-
-  /** For looking into a disk that went wrong. */
-  keep(as: string): void {
-    copyFileSync(this.#image, as);
   }
 }
