@@ -109,11 +109,14 @@ export class Resharder {
     const [batch] = this.#batches();
     if (batch === undefined || this.#fleet.hold) return;
     this.#running = true;
-    this.#attempt(batch).catch((error: unknown) => { this.#parts.log.error("re-shard failed", { error: String(error) }); })
-      .finally(() => {
-        this.#running = false;
-        this.consider();
-      });
+    this.#attempt(batch).then(() => {
+      this.#running = false;
+      this.consider();
+    }, (error: unknown) => {
+      // Before it could burn anything: at once it would only fail again, for ever. #again tries it anew.
+      this.#running = false;
+      this.#parts.log.error("re-shard failed", { error: String(error) });
+    });
   }
 
   #again(): void {
