@@ -1,11 +1,11 @@
 import type { z } from "zod";
 import { keyRecordHash, type CertifiedRecord, type KeyRecord } from "../protocol/key-record.ts";
 import type { clientRequests, keyStatus } from "../protocol/messages.ts";
-import { statementHash } from "../protocol/statement.ts";
 import { exposureOf, type Exposure } from "../rules/reshard/exposure.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
 import type { KeyShelf } from "./key-shelf.ts";
 import type { Journal } from "./reshard/journal.ts";
+import { planHashOf } from "./reshard/plan-hash.ts";
 import type { Resharder } from "./reshard/resharder.ts";
 
 /** A key's newest record with what certifies it. */
@@ -22,7 +22,7 @@ function exposuresOf(journal: Journal, { key }: KeyRecord): Exposure[] {
   return journal.all().flatMap((entry): Exposure[] => {
     const planned = entry.plan.body.keys.find((one) => one.key === key);
     if (planned === undefined) return [];
-    const destroyed = journal.destroyedOf(statementHash(entry.plan));
+    const destroyed = journal.destroyedOf(planHashOf(entry.plan));
     const { threshold, nextThreshold, holders } = entry.plan.body;
     if (entry.phase === "planned" || entry.phase === "certified") return [];
     if (entry.phase === "settled") return [exposureOf(planned.epoch - 1, planned.attempt, threshold, entry.old, destroyed)];

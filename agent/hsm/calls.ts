@@ -10,6 +10,8 @@ const role = z.enum(["identity", "authority"]);
 const point = exactly(65);
 const context = bytes(4096);
 const message = bytes(65_536);
+/** The plan of a large batch is the longest. */
+const statement = bytes(1_048_576);
 const empty = z.object({});
 const done = z.void();
 const receivingId = z.string().min(1).max(128);
@@ -47,7 +49,7 @@ export const hsmCalls = {
   reopen: { args: empty, result: done },
   createKey: { args: z.object({ role }), result: point },
   publicKey: { args: z.object({ role }), result: point },
-  sign: { args: z.object({ role, message }), result: exactly(64) },
+  sign: { args: z.object({ role, message: statement }), result: exactly(64) },
   random: { args: z.object({ length: z.int().min(1).max(1024) }), result: bytes(1024) },
   selfTest: { args: empty, result: done },
   createChallengeSecret: { args: z.object({ box: id, recipient: point, info: context }), result: sealed },

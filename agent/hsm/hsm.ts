@@ -40,7 +40,7 @@ export interface DealtPieces {
 
 /**
  * What box and coordinator ask of their HSM. Points are 65 bytes, 04 ‖ X ‖ Y; seal generations count from
- * 1; info, aad and digest prefixes are at most 4096 bytes, messages 64 KiB. No call takes or gives a
+ * 1; info, aad and digest prefixes are at most 4096 bytes, messages 64 KiB, what is signed 1 MiB. No call takes or gives a
  * secret in clear. Beside the errors named here any call may reject with a fault of the device
  * (`HSM_…`, `TOKEN_…`, `PIN_…`; agent/hsm/errors.ts) or of its process (`PROCESS_…`, retryable).
  */

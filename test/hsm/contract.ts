@@ -30,7 +30,7 @@ export function hsmContract(t: Test, hsm: Hsm): void {
     await hsm.reopen();
     t.same(await hsm.publicKey("identity"), identity, "the same after a re-initialisation");
     t.equal(identity.constructor, Uint8Array, "plain bytes");
-    for (const message of [noAad, utf8("short"), bytes(65_536)]) {
+    for (const message of [noAad, utf8("short"), bytes(65_536), bytes(1_048_576)]) {
       const signature = toBase64url(await hsm.sign("identity", message));
       t.ok(verifyEs256(toBase64url(identity), message, signature), `${message.length} bytes verify as ES256`);
       t.notOk(verifyEs256(toBase64url(authority), message, signature), "under this key only");

@@ -88,5 +88,5 @@ void t.test("what the process is given and what it is kept from", async (t) => {
   await sleep(300);
   t.equal(listening(hsm.pid!), 0, "SIGUSR1 opens no inspector");
   await t.rejects(hsm.random(2000), { code: "IPC_BAD_ARGUMENTS", message: /length/ });
-  await t.rejects(hsm.sign("identity", new Uint8Array(70_000)), { code: "IPC_BAD_ARGUMENTS", message: /message/ });
+  await t.rejects(hsm.sign("identity", new Uint8Array(1_048_577)), { code: "IPC_BAD_ARGUMENTS", message: /message/ });
 });

@@ -1,6 +1,5 @@
 import { boxRequests } from "../../protocol/messages.ts";
 import type { BatchActivated, BatchBurn, BatchDestroyed } from "../../protocol/reshard.ts";
-import { statementHash } from "../../protocol/statement.ts";
 import { isByBox } from "../../rules/birth.ts";
 import { doubleSigners, isBuried, isSettled } from "../../rules/reshard/certificates.ts";
 import { driveTable, isDecided, stepDrive } from "../../rules/reshard/drive.ts";
@@ -9,6 +8,7 @@ import type { Fleet } from "../fleet.ts";
 import type { KeyShelf } from "../key-shelf.ts";
 import type { CoordinatorParts } from "../parts.ts";
 import type { Entry, Journal } from "./journal.ts";
+import { planHashOf } from "./plan-hash.ts";
 
 /**
  * Carries every attempt to its end: shows each phase's message to all who have not answered it, at every
@@ -59,7 +59,7 @@ export class Driver {
 
   /** Who has not answered what this phase shows. */
   #audience(entry: Entry): string[] {
-    const planHash = statementHash(entry.plan);
+    const planHash = planHashOf(entry.plan);
     const holders = entry.plan.body.holders.map(({ box }) => box);
     const { activated, burns } = this.#of(planHash);
     switch (entry.phase) {
@@ -72,7 +72,7 @@ export class Driver {
   }
 
   async #show(entry: Entry, box: string): Promise<void> {
-    const planHash = statementHash(entry.plan);
+    const planHash = planHashOf(entry.plan);
     const name = `${planHash} ${box} ${entry.phase}`;
     if (this.#asking.has(name)) return;
     this.#asking.add(name);
@@ -152,7 +152,7 @@ export class Driver {
   }
 
   async #end(entry: Entry): Promise<void> {
-    const planHash = statementHash(entry.plan);
+    const planHash = planHashOf(entry.plan);
     const records = entry.phase === "settled" ? this.#journal.recordsOf(planHash) : [];
     await this.#journal.put(entry, this.#keys.changes(records));
     this.#keys.took(records);

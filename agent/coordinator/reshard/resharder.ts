@@ -1,6 +1,6 @@
 import { keyRecordHash, type KeyRecord } from "../../protocol/key-record.ts";
 import { mostBatchKeys, type ReshardPlan, type ReshardReason } from "../../protocol/reshard.ts";
-import { signStatement, statementHash } from "../../protocol/statement.ts";
+import { signStatement } from "../../protocol/statement.ts";
 import { changes } from "../../rules/reshard/plan.ts";
 import { stepDrive } from "../../rules/reshard/drive.ts";
 import { proposeReshard, type BoxView, type Hold, type Proposal } from "../../rules/reshard/propose.ts";
@@ -14,6 +14,7 @@ import { Driver } from "./driver.ts";
 import type { Entry, Journal } from "./journal.ts";
 import { Namer } from "./namer.ts";
 import { Patience } from "./patience.ts";
+import { planHashOf } from "./plan-hash.ts";
 
 export class ReshardError extends ShardkeepError<"UNKNOWN_KEY" | "RESHARD_HELD" | "RESHARD_FAILED"> {}
 
@@ -83,7 +84,7 @@ export class Resharder {
     if (record === undefined || this.#live(record) >= record.threshold) return record;
     for (const { plan, phase } of this.#journal.all()) {
       if (phase !== "certified") continue;
-      const planHash = statementHash(plan);
+      const planHash = planHashOf(plan);
       const next = this.#journal.recordsOf(planHash).find((one) => one.key === key);
       if (next !== undefined && this.#driver.activatedLive(planHash) >= next.threshold) return next;
     }
@@ -171,11 +172,11 @@ export class Resharder {
     this.#parts.log.info("re-shard planned", { keys: records.length, key: records[0]?.key ?? "", reason: plan.body.reason, holders: plan.body.holders.map(({ box }) => box).join(" ") });
     const outcome = await new AttemptRun(this.#parts, plan).run();
     await this.#ended(entry, outcome);
-    const burnt = this.#untilDecided(statementHash(plan));
+    const burnt = this.#untilDecided(planHashOf(plan));
     this.#driver.drive();
     if (outcome.kind !== "bad-deal") return;
     await burnt;
-    const named = this.#journal.get(statementHash(plan))?.phase === "burnt" && await this.#namer.name(plan, outcome);
+    const named = this.#journal.get(planHashOf(plan))?.phase === "burnt" && await this.#namer.name(plan, outcome);
     this.#patience.badDeal(plan, outcome.verdict, named);
   }
 
@@ -228,7 +229,7 @@ export class Resharder {
 
   #decided({ plan, phase, old }: Entry): void {
     const { holders, keys } = plan.body;
-    const planHash = statementHash(plan);
+    const planHash = planHashOf(plan);
     this.#deciding.get(planHash)?.();
     this.#deciding.delete(planHash);
     if (phase === "settled") {

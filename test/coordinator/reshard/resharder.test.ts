@@ -42,6 +42,18 @@ void t.test("an order: from PLAN to DESTROYED, everything journalled before it i
   t.equal(bench.sent.length, sent.length, "then nobody is bothered any more");
 });
 
+void t.test("a plan that cannot be made is tried again in a while, not without end at once", async (t) => {
+  const { bench, fleet, clock } = await begin();
+  const sign = fleet.coordinatorHsm.sign.bind(fleet.coordinatorHsm);
+  let failures = 0;
+  fleet.coordinatorHsm.sign = (role, message) => (failures++ < 50 ? Promise.reject(new Error("no HSM")) : sign(role, message));
+  bench.resharder.order("payroll").catch(() => undefined);
+  await clock.advance(10_000);
+  t.ok(failures > 1 && failures < 20, `${failures} tries in 10 s`);
+  failures = 50;
+  await clock.until(() => bench.keys.get("payroll")?.record.epoch === 2, 10_000, "the order");
+});
+
 void t.test("one loss, twelve keys: one batch", async (t) => {
   const keys = Array.from({ length: 12 }, (_, i) => `key-${i}`);
   const { bench, fleet, clock } = await begin({ keys });
