@@ -49,8 +49,8 @@ void t.test("the story, and then nothing is left", async (t) => {
     /one coordinator, 5 boxes/, /enrolled/, /the key is born, 3 of 5/, /nobody has the key/,
     /README\.md sealed/, /opened with two officers' fingers/, /code \d{4}; so did both consoles: admin asks to unwrap payroll\/2026\/march .* code \d{4}/,
     /5 HSMs challenged, shards of box-\d, box-\d, box-\d combined in enclave process \d+, which has wiped itself and is gone/, /SHA-256 .* identical/,
-    /a stranger's finger/, /refused: INVALID_BIOMETRICS/, / 0 copies \(in a process that was given it: [1-9]/,
-    /a thief takes box-2: found out/, /the key opens with the new shards/, /box-2 is found again/,
+    /a stranger's finger/, /refused: INVALID_BIOMETRICS/,
+    /a thief takes box-2: found out/, /the key opens with the new shards/, /box-2 is found again/, / 0 copies \(in a process that was given it: [1-9]/,
     /the coordinator taken over/, /without evidence: five of five holders refuse, NOT_PERMITTED/, /replays evidence .* five of five refuse, EVIDENCE_INVALID/, /^Next: npm run demo/,
   ];
   const told = said.out.trimEnd().split("\n");
