@@ -10,7 +10,7 @@ import { signStatement, statementHash } from "../protocol/statement.ts";
 import { stepAttempt, type AttemptEvent, type Transition } from "../rules/reshard/attempt.ts";
 import { isBuried, isPlanned, isPreparedByAll, isSettled } from "../rules/reshard/certificates.ts";
 import { hashesOf, judgeReshardChecks, recordsOf } from "../rules/reshard/deal.ts";
-import { changes, judgeReshardPlan } from "../rules/reshard/plan.ts";
+import { changes, judgeReshardPlan, mostJump } from "../rules/reshard/plan.ts";
 import { judgeUse } from "../rules/judge.ts";
 import { Refusal } from "../rules/refusal.ts";
 import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
@@ -212,9 +212,11 @@ export class Reshards {
     if (this.#attempts.get(statementHash(plan)) !== undefined) return;
     const past = plan.body.keys.find(({ key, epoch, attempt }) => {
       const current = this.#shelf.get(key, "current")?.record;
-      return current === undefined ? attempt <= this.#attempts.last(key) : epoch <= current.epoch;
+      const last = this.#attempts.last(key);
+      // Nor one so far ahead that the number alone would use up all that may follow.
+      return attempt > last + mostJump || (current === undefined ? attempt <= last : epoch <= current.epoch);
     });
-    if (past !== undefined) throw new Refusal("ATTEMPT_OVER", `attempt ${past.attempt} for ${past.key} is past at ${this.#parts.box}`);
+    if (past !== undefined) throw new Refusal("ATTEMPT_OVER", `attempt ${past.attempt} for ${past.key} is past, or far ahead, at ${this.#parts.box}`);
   }
 
   #step({ stage }: KeptAttempt, event: AttemptEvent): Transition {
@@ -227,9 +229,11 @@ export class Reshards {
   async #commit(attempt: KeptAttempt, { to, move }: Transition): Promise<void> {
     if (to === attempt.stage && move === "none" && this.#attempts.get(statementHash(attempt.plan)) !== undefined) return;
     const { plan } = attempt;
+    const moves = this.#moves(plan, move);
     const inForce = move === "promote" || move === "promote-and-retire" || move === "retire";
-    const changed = attempt.changed || (inForce && this.#changesHolders(plan));
-    await this.#parts.store.commit([...this.#attempts.put({ ...attempt, stage: to, changed }), ...this.#moves(plan, move)]);
+    // A certificate that is shown once more, long after, changes nothing and begins no window.
+    const changed = attempt.changed || (inForce && moves.length > 0 && this.#changesHolders(plan));
+    await this.#parts.store.commit([...this.#attempts.put({ ...attempt, stage: to, changed }), ...moves]);
     this.#parts.log.info("re-shard", { keys: plan.body.keys.length, key: plan.body.keys[0]?.key ?? "", attempt: plan.body.keys[0]?.attempt ?? 0, stage: to });
   }
 

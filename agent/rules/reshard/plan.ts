@@ -7,7 +7,7 @@ import { isPlanned } from "./certificates.ts";
 /** The least holders of any epoch: with fewer, no certificate survives one silent box. */
 export const leastHolders = 3;
 /** How far an attempt may jump: a coordinator that was restored from a backup has forgotten some (protocol.md §7). */
-const mostJump = 1000;
+export const mostJump = 1000;
 
 /** What a box knows by itself when it judges a plan. */
 export interface PlanJudge {
