@@ -124,13 +124,17 @@ export class Watch {
 
   /** True if the hold began or ended. */
   #judgeHold(): boolean {
-    const { log } = this.#parts;
+    const { log, clock, config } = this.#parts;
     const phases = this.#boxes().map((box) => this.phase(box));
     const hold = isHeld(phases, this.#hold);
     if (hold === this.#hold) return false;
     this.#hold = hold;
     if (hold) log.error("our network: held", { ready: phases.filter((phase) => phase === "ready").length, boxes: phases.length });
-    else log.info("our network: a majority is back");
+    else {
+      log.info("our network: a majority is back");
+      // Else the first to come back would have the others lost that are just coming.
+      for (const box of this.#boxes()) this.#states.set(box, stepLiveness(this.#state(box), { type: "hold-over" }, clock.now(), config).state);
+    }
     return true;
   }
 

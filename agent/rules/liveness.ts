@@ -42,6 +42,8 @@ interface Payloads {
   readonly "probe-passed": object;
   /** `hold`: no verdict may come of it, for it may be our own network or HSM. */
   readonly "probe-failed": { readonly hold: boolean };
+  /** The hold has ended: who was silent in it has been so for our network's sake, and is given the time once more. */
+  readonly "hold-over": object;
   readonly pause: { readonly until: number };
   readonly resume: object;
   readonly quarantine: object;
@@ -94,6 +96,8 @@ function steadyMs({ losses }: LivenessState, times: LivenessTimes): number {
   return times.steadyMs * 2 ** Math.max(0, losses.length - 1);
 }
 
+const anew: Row<EventType> = (state, _event, now) => able(state, "suspect", now);
+
 const failed: Row<"probe-failed"> = (state, { hold }, now, { lostMs, flapWindowMs }) => {
   if (hold || silence(state, now) < lostMs) return enter(state, "suspect", now);
   const losses = [...state.losses.filter((at) => now - at < flapWindowMs), now].slice(-mostLosses);
@@ -114,8 +118,8 @@ const over: Row<EventType> = (state, _event, now, { suspectMs }) =>
 const table: Readonly<Record<Liveness, Rows>> = {
   "never-seen": { beat: proven, tick: silentFor("absentMs", "suspect"), pause, quarantine },
   ready: { beat: proven, will: suspect, tick: silentFor("suspectMs", "suspect"), pause, quarantine },
-  suspect: { beat: proven, tick: (state, _event, now) => enter(state, "probed", now, { do: "probe" }), pause, quarantine },
-  probed: { beat: proven, "probe-passed": (state, _event, now) => able(state, "ready", now), "probe-failed": failed, pause, quarantine },
+  suspect: { beat: proven, "hold-over": anew, tick: (state, _event, now) => enter(state, "probed", now, { do: "probe" }), pause, quarantine },
+  probed: { beat: proven, "hold-over": anew, "probe-passed": (state, _event, now) => able(state, "ready", now), "probe-failed": failed, pause, quarantine },
   lost: { beat: (state, event, now) => (event.able ? able(state, "returning", now) : { state, effects: [] }), pause, quarantine },
   returning: { beat: steady, tick: silentFor("suspectMs", "lost"), pause, quarantine },
   maintenance: {

@@ -10,7 +10,7 @@ const at = (phase: Liveness, change: Partial<LivenessState> = {}): LivenessState
 const events = {
   able: { type: "beat", able: true }, unable: { type: "beat", able: false }, will: { type: "will" }, tick: { type: "tick" }, passed: { type: "probe-passed" },
   failed: { type: "probe-failed", hold: false }, held: { type: "probe-failed", hold: true }, pause: { type: "pause", until: 50_000 }, resume: { type: "resume" },
-  quarantine: { type: "quarantine" },
+  quarantine: { type: "quarantine" }, over: { type: "hold-over" },
 } as const satisfies Record<string, LivenessEvent>;
 type Event = keyof typeof events;
 const early = 3000;
@@ -20,35 +20,35 @@ const late = 700_000;
 const expected: Readonly<Record<Liveness, Readonly<Record<Event, readonly [soon: string, late: string]>>>> = {
   "never-seen": {
     able: ["ready", "ready"], unable: ["suspect", "suspect"], will: [".", "."], tick: [".", "suspect"], passed: [".", "."], failed: [".", "."], held: [".", "."],
-    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"],
+    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"], over: [".", "."],
   },
   ready: {
     able: ["ready", "ready"], unable: ["suspect", "suspect"], will: ["suspect", "suspect"], tick: [".", "suspect"], passed: [".", "."], failed: [".", "."], held: [".", "."],
-    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"],
+    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"], over: [".", "."],
   },
   suspect: {
     able: ["ready", "ready"], unable: [".", "."], will: [".", "."], tick: ["probed probe", "probed probe"], passed: [".", "."], failed: [".", "."], held: [".", "."],
-    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"],
+    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"], over: ["suspect", "suspect"],
   },
   probed: {
     able: ["ready", "ready"], unable: [".", "."], will: [".", "."], tick: [".", "."], passed: ["ready", "ready"], failed: ["suspect", "lost lost"], held: ["suspect", "suspect"],
-    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"],
+    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"], over: ["suspect", "suspect"],
   },
   lost: {
     able: ["returning", "returning"], unable: [".", "."], will: [".", "."], tick: [".", "."], passed: [".", "."], failed: [".", "."], held: [".", "."],
-    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"],
+    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"], over: [".", "."],
   },
   returning: {
     able: ["returning", "returning"], unable: ["lost", "lost"], will: [".", "."], tick: [".", "lost"], passed: [".", "."], failed: [".", "."], held: [".", "."],
-    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"],
+    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"], over: [".", "."],
   },
   maintenance: {
     able: ["maintenance", "maintenance"], unable: [".", "."], will: [".", "."], tick: [".", "suspect"], passed: [".", "."], failed: [".", "."], held: [".", "."],
-    pause: ["maintenance", "maintenance"], resume: ["ready", "suspect"], quarantine: ["quarantined", "quarantined"],
+    pause: ["maintenance", "maintenance"], resume: ["ready", "suspect"], quarantine: ["quarantined", "quarantined"], over: [".", "."],
   },
   quarantined: {
     able: [".", "."], unable: [".", "."], will: [".", "."], tick: [".", "."], passed: [".", "."], failed: [".", "."], held: [".", "."],
-    pause: [".", "."], resume: [".", "."], quarantine: [".", "."],
+    pause: [".", "."], resume: [".", "."], quarantine: [".", "."], over: [".", "."],
   },
 };
 
