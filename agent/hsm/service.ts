@@ -8,7 +8,7 @@ import { Keys } from "./keys.ts";
 import { createVault, DeviceSealKeys } from "./seals.ts";
 import { shareCalls } from "./share-calls.ts";
 import { createToken } from "./token.ts";
-import { overwriteYoungHeap } from "./young-heap.ts";
+import { overwriteYoungHeap } from "../runtime/young-heap.ts";
 
 /** Everything the hsm process answers, over one device. */
 export function hsmService(config: HsmConfig, clock: Clock): { readonly handlers: Handlers<HsmCalls>; readonly close: () => void } {

@@ -53,7 +53,7 @@ void t.test("what V8 moved away from while it was alive is overwritten", async (
   const secret = bytes(32);
   // A library's small array that is moved while it holds the secret, and wiped where it then is.
   const moved = (then: string) => child(t, `
-    const { overwriteYoungHeap } = await import(${JSON.stringify(new URL("young-heap.js", entry).href)});
+    const { overwriteYoungHeap } = await import(${JSON.stringify(new URL("../runtime/young-heap.js", entry).href)});
     const array = new Uint8Array(33);
     for (let index = 0; index < 32; index++) array[index] = secret[index];
     gc({ type: "minor" });
