@@ -10,8 +10,8 @@ const beginsWith = `        const { hsm, store } = this.#parts;\n        const f
 
 /** What a box does by itself: certificates asked for, stages durable before they are said, seal generations, deals. */
 export const boxMutants: readonly Mutant[] = [
-  reshard("stage-apart-from-shards", "a stage and its shards are two commits", [`await this.#parts.store.commit([...this.#attempts.put({ ...attempt, stage: to, changed }), ...this.#moves(plan, move)]);`,
-    `const moves = this.#moves(plan, move);\n        await this.#parts.store.commit(this.#attempts.put({ ...attempt, stage: to, changed }));\n        if (moves.length > 0) await this.#parts.store.commit(moves);`]),
+  reshard("stage-apart-from-shards", "a stage and its shards are two commits", [`await this.#parts.store.commit([...this.#attempts.put({ ...attempt, stage: to, changed }), ...moves]);`,
+    `await this.#parts.store.commit(this.#attempts.put({ ...attempt, stage: to, changed }));\n        if (moves.length > 0) await this.#parts.store.commit(moves);`]),
   reshard("said-before-durable", "ACTIVATED leaves before the stage is durable", [`await this.#commit(attempt, this.#step(attempt, "activate"));`, `void this.#commit(attempt, this.#step(attempt, "activate"));`]),
   reshard("burn-before-durable", "BURN leaves and nothing is durable", [`await this.#commit(attempt, this.#step(attempt, "burn"));`, `this.#step(attempt, "burn");`]),
   reshard("destroyed-unfinished", "DESTROYED before the seal key is gone", [`if (!await this.#generations.sweep(this.#isUsed)) {`, `if (false) {`]),
@@ -35,7 +35,7 @@ export const boxMutants: readonly Mutant[] = [
     reshard("plan-unchecked", "BURN for a plan that nobody signed", [`if (!isPlanned(plan, this.#parts.records.current))`, `if (false)`]),
     reshard("forgotten-burnt", "BURN of an attempt that is over and forgotten, though it was activated", [`        this.#requireNotPast(plan);\n`, ``]),
     reshard("limits-unchecked", "a plan is joined without being judged", [`judgeReshardPlan(plan, {`, `((_plan, _judge) => undefined)(plan, {`]),
-    reshard("change-forgotten", "a change of holders does not begin the window", [`attempt.changed || (inForce && this.#changesHolders(plan))`, `false`]),
+    reshard("change-forgotten", "a change of holders does not begin the window", [`attempt.changed || (inForce && moves.length > 0 && this.#changesHolders(plan))`, `false`]),
     attempts("number-forgotten", "attempt numbers are not kept", [`...attempt.plan.body.keys.filter(({ key, attempt: number }) => number > this.last(key))`, `...[].filter(({ key, attempt: number }) => number > this.last(key))`]),
     attempts("window-from-now", "a change of holders is forgotten at once", [`this.#clock.now() - (this.#changedAt.get`, `Infinity - (this.#changedAt.get`]),
     dealings("joins-unchecked", "a dealer deals to whatever JOINs it is shown", [`        judgeJoins(plan, joins, records.current);\n`, ``]),
