@@ -165,7 +165,7 @@ export class Dealings {
 
   async close(planHash: string): Promise<void> {
     this.#live.delete(planHash);
-    await this.#parts.hsm.closeReceiving({ id: planHash });
+    await this.closeReceiving(planHash);
     await this.#parts.hsm.closeDealing({ id: planHash });
   }
 

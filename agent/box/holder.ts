@@ -8,6 +8,7 @@ import { judgeUse, type Judged } from "../rules/judge.ts";
 import { admit } from "../rules/limit.ts";
 import { Refusal } from "../rules/refusal.ts";
 import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
+import { Turns } from "../runtime/turns.ts";
 import { getJson, putJson } from "../store/json.ts";
 import type { BoxParts } from "./parts.ts";
 import type { Requests } from "./requests.ts";
@@ -38,7 +39,7 @@ export class Holder {
   readonly #challenged = new Map<string, Challenged>();
   readonly #lastCounted = new Map<string, number>();
   readonly #startedAt: number;
-  #counting: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(parts: BoxParts, shelf: Shelf, requests: Requests) {
     this.#parts = parts;
@@ -137,9 +138,7 @@ export class Holder {
 
   /** Counts towards the rule's limit, durably before the answer (protocol.md §3); one at a time. */
   #count(key: string, operation: string, limit: string): Promise<void> {
-    const counted = this.#counting.then(() => this.#countNow(key, operation, limit));
-    this.#counting = counted.catch(() => undefined);
-    return counted;
+    return this.#turns.run(() => this.#countNow(key, operation, limit));
   }
 
   async #countNow(key: string, operation: string, limit: string): Promise<void> {

@@ -7,6 +7,7 @@ import type { Judge } from "../rules/judge.ts";
 import { Refusal } from "../rules/refusal.ts";
 import { isNamed, ShardkeepError } from "../runtime/errors.ts";
 import type { Log } from "../runtime/log.ts";
+import { Turns } from "../runtime/turns.ts";
 import { entriesJson, getJson, putJson } from "../store/json.ts";
 import type { Store } from "../store/store.ts";
 
@@ -21,7 +22,7 @@ export class RecordKeeper {
   readonly #log: Log;
   #current: SiteRecord;
   readonly #quarantined: Set<string>;
-  #following: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(store: Store, log: Log) {
     const record = getJson(store, "site-record", siteRecord);
@@ -58,9 +59,7 @@ export class RecordKeeper {
   /** Walks the chain version by version; versions it already has are skipped, a second of one version alarms. */
   follow(chain: readonly SiteRecord[]): Promise<SiteRecordRef> {
     // One chain at a time: two that were both checked against one version would give it two successors.
-    const followed = this.#following.then(() => this.#follow(chain));
-    this.#following = followed.catch(() => undefined);
-    return followed;
+    return this.#turns.run(() => this.#follow(chain));
   }
 
   async #follow(chain: readonly SiteRecord[]): Promise<SiteRecordRef> {

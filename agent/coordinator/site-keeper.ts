@@ -4,6 +4,7 @@ import { refOf, siteRecord, type finger, type SitePolicy, type SiteRecord, type 
 import { signStatement, statementHash } from "../protocol/statement.ts";
 import { checkSuccessor } from "../rules/record.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
+import { Turns } from "../runtime/turns.ts";
 import { entriesJson, getJson, putJson } from "../store/json.ts";
 import type { Store } from "../store/store.ts";
 
@@ -21,7 +22,7 @@ export class SiteKeeper {
   readonly #store: Store;
   readonly #hsm: Hsm;
   #current: SiteRecord;
-  #changing: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   #onChange: (record: SiteRecord) => void = () => undefined;
 
   constructor(store: Store, hsm: Hsm) {
@@ -67,9 +68,7 @@ export class SiteKeeper {
 
   /** Makes, checks, stores and announces the next version; one change at a time. */
   change(change: Change): Promise<SiteRecord> {
-    const changed = this.#changing.then(() => this.#make(change));
-    this.#changing = changed.catch(() => undefined);
-    return changed;
+    return this.#turns.run(() => this.#make(change));
   }
 
   async #make(change: Change): Promise<SiteRecord> {

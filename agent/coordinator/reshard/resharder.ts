@@ -172,7 +172,7 @@ export class Resharder {
     this.#parts.log.info("re-shard planned", { keys: records.length, key: records[0]?.key ?? "", reason: plan.body.reason, holders: plan.body.holders.map(({ box }) => box).join(" ") });
     const outcome = await new AttemptRun(this.#parts, plan).run();
     await this.#ended(entry, outcome);
-    const burnt = this.#untilDecided(planHashOf(plan));
+    const burnt = outcome.kind === "bad-deal" ? this.#untilDecided(planHashOf(plan)) : undefined;
     this.#driver.drive();
     if (outcome.kind !== "bad-deal") return;
     await burnt;
