@@ -11,10 +11,13 @@ export const coordinatorConfig = z.strictObject({
   coordinator: id.default("coordinator"),
   state: z.string(),
   hsm: hsmConfig,
-  /** Either the embedded broker at an address, or another broker by URL. */
+  /**
+   * Either the embedded broker at an address, or another broker by URL. Mosquitto has a listener of its own for
+   * clients, whose commands run side by side under one certificate (design §5).
+   */
   broker: z.union([
     z.strictObject({ listen: z.strictObject({ host: z.string().default("127.0.0.1"), port: z.int().min(1).max(65535) }) }),
-    z.strictObject({ url: z.string() }),
+    z.strictObject({ url: z.string(), clients: z.string().optional() }),
   ]),
   heartbeatMs: milliseconds(2000, 100, 60_000),
   /** A box unheard for this long is suspect, and asked for work. */

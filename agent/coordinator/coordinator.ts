@@ -3,6 +3,7 @@ import { topic } from "../protocol/topics.ts";
 import type { z } from "zod";
 import { approveBox, approveClient, enrolPerson, removePerson, requireAdmin } from "./admin.ts";
 import { Fleet } from "./fleet.ts";
+import { InUse } from "./in-use.ts";
 import { KeyShelf } from "./key-shelf.ts";
 import { keyStatuses, showKey } from "./key-status.ts";
 import { Operations } from "./operations.ts";
@@ -30,8 +31,9 @@ export class Coordinator {
     this.#fleet = new Fleet(parts);
     this.#keys = new KeyShelf(parts);
     this.#journal = new Journal(parts.store);
-    this.#resharder = new Resharder(parts, this.#fleet, this.#keys, this.#journal);
-    this.#operations = new Operations(parts, this.#fleet, this.#keys, this.#resharder);
+    const inUse = new InUse();
+    this.#resharder = new Resharder(parts, this.#fleet, this.#keys, this.#journal, inUse);
+    this.#operations = new Operations(parts, this.#fleet, this.#keys, this.#resharder, inUse);
     this.#fleet.onHeard((box, holdings) => { this.#keys.drive(box, holdings); });
     parts.site.onChange(() => {
       void this.#fleet.announceRecord();

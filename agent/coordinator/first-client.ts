@@ -21,7 +21,7 @@ export interface FirstClient {
 
 /** Where a client on this machine reaches the broker. */
 function brokerUrl({ broker }: CoordinatorConfig): string {
-  if ("url" in broker) return broker.url;
+  if ("url" in broker) return broker.clients ?? broker.url;
   const { host, port } = broker.listen;
   return `mqtts://${host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host}:${port}`;
 }

@@ -10,6 +10,7 @@ import { ShardkeepError } from "../runtime/errors.ts";
 import { giveBirth, planBirth } from "./birth.ts";
 import { operationError } from "./failures.ts";
 import type { Fleet } from "./fleet.ts";
+import type { InUse } from "./in-use.ts";
 import type { KeyShelf } from "./key-shelf.ts";
 import { Operation, type UseResult } from "./operation.ts";
 import type { CoordinatorParts } from "./parts.ts";
@@ -28,11 +29,13 @@ export class Operations {
   readonly #fleet: Fleet;
   readonly #keys: KeyShelf;
   readonly #resharder: Resharder;
+  readonly #inUse: InUse;
   readonly #running = new Map<string, Operation>();
   readonly #requests = new Set<string>();
   #starting = 0;
 
-  constructor(parts: CoordinatorParts, fleet: Fleet, keys: KeyShelf, resharder: Resharder) {
+  constructor(parts: CoordinatorParts, fleet: Fleet, keys: KeyShelf, resharder: Resharder, inUse: InUse) {
+    this.#inUse = inUse;
     this.#resharder = resharder;
     this.#parts = parts;
     this.#fleet = fleet;
@@ -43,7 +46,11 @@ export class Operations {
     return this.#running.size;
   }
 
-  async use(use: Use, client: string, onPart: (part: UsePart) => void): Promise<UseResult> {
+  use(use: Use, client: string, onPart: (part: UsePart) => void): Promise<UseResult> {
+    return this.#inUse.during(use.body.key, () => this.#use(use, client, onPart));
+  }
+
+  async #use(use: Use, client: string, onPart: (part: UsePart) => void): Promise<UseResult> {
     if (this.#running.size + this.#starting >= mostOperations) throw new BusyError("TOO_MANY_OPERATIONS", `${mostOperations} operations are under way`, { retryable: true });
     this.#starting += 1;
     let operation: Operation;

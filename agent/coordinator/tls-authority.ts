@@ -17,7 +17,7 @@ export function readAuthority(state: string, coordinator: string): TlsAuthority 
 
 /** Every name under which somebody may reach the broker: it is checked by those who connect. */
 function brokerHosts({ broker }: CoordinatorConfig): string[] {
-  if ("url" in broker) return [new URL(broker.url).hostname];
+  if ("url" in broker) return [...new Set([broker.url, broker.clients ?? broker.url].map((url) => new URL(url).hostname))];
   const addresses = Object.values(networkInterfaces()).flatMap((all) => all ?? []).map(({ address }) => address);
   return [...new Set([broker.listen.host, "localhost", "127.0.0.1", hostname(), ...addresses])];
 }

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { createWriteStream, type WriteStream } from "node:fs";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+import { root } from "#paths";
 import { ShardkeepError } from "../../agent/runtime/errors.ts";
 
 export class DemoError extends ShardkeepError<"DEMO_PROCESS_FAILED" | "DEMO_STEP_TIMEOUT" | "DEMO_EXPECTATION_FAILED" | "DEMO_USAGE"> {}
@@ -10,8 +10,6 @@ export class DemoError extends ShardkeepError<"DEMO_PROCESS_FAILED" | "DEMO_STEP
 function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== "NODE_OPTIONS"));
 }
-
-const dist = new URL("../../", import.meta.url);
 
 /** A process of the site: its lines go to a log file, the demo waits for one of them. */
 export class SiteProcess {
@@ -28,7 +26,7 @@ export class SiteProcess {
     this.name = name;
     this.#log = createWriteStream(logFile, { flags: "a" });
     // Ends with the demo, also when the demo is killed.
-    this.#child = spawn("setpriv", ["--pdeathsig", "KILL", "--", process.execPath, fileURLToPath(new URL(entry, dist)), ...args], {
+    this.#child = spawn("setpriv", ["--pdeathsig", "KILL", "--", process.execPath, `${root}dist/${entry}`, ...args], {
       stdio: ["ignore", "pipe", "pipe"], env: cleanEnvironment(),
     });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {

@@ -39,7 +39,7 @@ const getImageEx = "28";
  * A silent box is found out in two seconds and not in fifteen, and holders may change one after the other:
  * only for a demo, in which nobody has to be protected from a coordinator that changes them too fast.
  */
-const quickCoordinator = { heartbeatMs: 300, suspectMs: 800, probeMs: 500, lostMs: 1600, steadyMs: 1000, flapWindowMs: 1000, reshardWindowMs: 0 };
+const quickCoordinator = { heartbeatMs: 300, suspectMs: 800, probeMs: 500, lostMs: 1600, steadyMs: 1000, flapWindowMs: 1000, reshardWindowMs: 0, reshardStepMs: 4000 };
 const quickBox = { heartbeatMs: 300, reshardWindowMs: 0 };
 
 /** What the sites of the demo differ in: on `quick` a silent box is soon lost, `periodic` has two boxes to spare. */

@@ -47,7 +47,9 @@ export class Stage {
     await prompted;
     const touching = this.touch(fingers, outcome);
     try {
-      return await outcome;
+      // A finger that cannot be put down ends it now, not when the request has waited long enough.
+      const [made] = await Promise.all([outcome, touching]);
+      return made;
     } finally {
       await touching;
     }

@@ -27,11 +27,13 @@ export async function playScenarios(t: Test, names: readonly string[]): Promise<
   t.ok(report.ok);
 }
 
-/** Played by test/site/demo.test.ts; with {@link reshardScenarios} these are all there are. */
+/** Played by test/site/demo.test.ts; with {@link reshardScenarios} and {@link slowScenarios} these are all there are. */
 export const usualScenarios = [
   "use", "wrong-finger", "not-permitted", "wrong-resource", "compromised-hsm", "replayed-evidence", "swapped-request", "lying-coordinator",
-  "two-requests", "two-holders-down", "three-holders-down", "periodic",
+  "two-requests", "two-holders-down", "three-holders-down",
 ];
+/** Too slow for every run of the tests: `npm run demo -- --scenario periodic`. The same in one process is test/site/periodic.test.ts. */
+export const slowScenarios = ["periodic"];
 /** Played by test/site/demo-reshard.test.ts. */
 export const reshardScenarios = [
   "lost-box", "returning-box", "lying-dealer", "coordinator-crash", "dies-after-prepared", "dies-after-activated", "our-network", "jammed-to-the-floor", "old-backup",

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { coordinatorConfig } from "../../agent/coordinator/config.ts";
 import { Fleet } from "../../agent/coordinator/fleet.ts";
+import { InUse } from "../../agent/coordinator/in-use.ts";
 import { KeyShelf } from "../../agent/coordinator/key-shelf.ts";
 import { keyStatuses } from "../../agent/coordinator/key-status.ts";
 import type { CoordinatorParts } from "../../agent/coordinator/parts.ts";
@@ -83,7 +84,7 @@ export class CoordinatorBench {
     this.keys = new KeyShelf(parts);
     this.journal = new Journal(store);
     this.boxes = new Fleet(parts);
-    this.resharder = new Resharder(parts, this.boxes, this.keys, this.journal);
+    this.resharder = new Resharder(parts, this.boxes, this.keys, this.journal, new InUse());
     this.boxes.start();
     const beat = (): void => {
       clock.after(2000, beat);

@@ -28,9 +28,11 @@ export class Patience {
   readonly #keys = new Map<string, Of>();
   readonly #avoidUntil = new Map<string, number>();
   readonly #suspicion = new Map<string, number>();
+  readonly #isUsed: (key: string) => boolean;
 
-  constructor(parts: CoordinatorParts) {
+  constructor(parts: CoordinatorParts, isUsed: (key: string) => boolean) {
     this.#parts = parts;
+    this.#isUsed = isUsed;
   }
 
   /** Before our start a holder may have been changed a moment ago: the window counts from now. */
@@ -63,7 +65,7 @@ export class Patience {
     const [suspect] = leftOut.slice(-1);
     if (suspect !== undefined) avoid.add(suspect);
     return {
-      due: ordered ? "order" : now >= dueAt ? "period" : null,
+      due: ordered ? "order" : now >= dueAt + this.#grace(key) ? "period" : null,
       mayChange: now - changedAt >= this.#parts.config.reshardWindowMs,
       avoid, gaveUp,
       suspicion: this.#suspicion,
@@ -117,6 +119,11 @@ export class Patience {
       this.#keys.set(key, of);
     }
     return of;
+  }
+
+  /** The calendar waits for people who are just touching, but no request holds it up for longer than one may last. */
+  #grace(key: string): number {
+    return this.#isUsed(key) ? this.#parts.config.operationMs : 0;
   }
 
   /** Jittered, so that the keys of a site do not come due together for ever. */

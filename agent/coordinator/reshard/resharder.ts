@@ -6,6 +6,7 @@ import { stepDrive } from "../../rules/reshard/drive.ts";
 import { proposeReshard, type BoxView, type Hold, type Proposal } from "../../rules/reshard/propose.ts";
 import { ShardkeepError } from "../../runtime/errors.ts";
 import type { Fleet } from "../fleet.ts";
+import type { InUse } from "../in-use.ts";
 import type { KeyShelf } from "../key-shelf.ts";
 import type { CoordinatorParts } from "../parts.ts";
 import { AttemptRun, type Outcome } from "./attempt.ts";
@@ -42,12 +43,12 @@ export class Resharder {
   #running = false;
   #cancel: () => void = () => undefined;
 
-  constructor(parts: CoordinatorParts, fleet: Fleet, keys: KeyShelf, journal: Journal) {
+  constructor(parts: CoordinatorParts, fleet: Fleet, keys: KeyShelf, journal: Journal, inUse: InUse) {
     this.#parts = parts;
     this.#fleet = fleet;
     this.#keys = keys;
     this.#journal = journal;
-    this.#patience = new Patience(parts);
+    this.#patience = new Patience(parts, (key) => inUse.has(key));
     this.#namer = new Namer(parts, fleet);
     this.#backups = new Backups(fleet, keys, journal);
     this.#driver = new Driver(parts, fleet, keys, journal);

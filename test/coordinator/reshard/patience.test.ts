@@ -12,11 +12,11 @@ const planOf = (...keys: readonly string[]): Promise<ReshardPlan> => makePlan({ 
 const silent = (...boxes: readonly string[]): Exclude<Outcome, { kind: "prepared" }> => ({ kind: "silent", step: "join", boxes });
 const refused = { kind: "refused", step: "join", box: "box-1", code: "PLAN_REFUSED" } as const;
 
-function begin(byte = 0): { clock: VirtualClock; patience: Patience } {
+function begin(byte = 0, isUsed: (key: string) => boolean = () => false): { clock: VirtualClock; patience: Patience } {
   const clock = new VirtualClock();
-  const config = { reshardPeriodMs: 100_000, reshardWindowMs: 5000, lostMs: 15_000 };
+  const config = { reshardPeriodMs: 100_000, reshardWindowMs: 5000, lostMs: 15_000, operationMs: 60_000 };
   const parts = { clock, config, random: { bytes: (length: number) => new Uint8Array(length).fill(byte) } } as unknown as CoordinatorParts;
-  return { clock, patience: new Patience(parts) };
+  return { clock, patience: new Patience(parts, isUsed) };
 }
 
 void t.test("due by its period, shortened by up to a tenth; an order is due at once", async (t) => {
@@ -35,6 +35,24 @@ void t.test("due by its period, shortened by up to a tenth; an order is due at o
     await clock.advance(Math.ceil(periodMs));
     t.equal(patience.wish(record).due, "period");
   }
+});
+
+void t.test("the calendar waits for an operation with the key, no longer than one may last; an order does not wait", async (t) => {
+  const used = new Set(["payroll"]);
+  const { clock, patience } = begin(0, (key) => used.has(key));
+  patience.wish(record);
+  await clock.advance(100_000);
+  t.equal(patience.wish(record).due, null);
+  patience.order("payroll");
+  t.equal(patience.wish(record).due, "order");
+  patience.forget("payroll");
+  used.clear();
+  t.equal(patience.wish(record).due, "period");
+  used.add("payroll");
+  await clock.advance(59_999);
+  t.equal(patience.wish(record).due, null);
+  await clock.advance(1);
+  t.equal(patience.wish(record).due, "period", "somebody who always asks does not keep an old epoch alive");
 });
 
 void t.test("one change a window", async (t) => {

@@ -32,8 +32,8 @@ export async function embedded(certificates: Certificates): Promise<BrokerUnderT
   };
 }
 
-/** Mosquitto with the configuration that we generate. Null where it is not installed. */
-export async function mosquitto(certificates: Certificates): Promise<BrokerUnderTest | null> {
+/** Mosquitto with the configuration that we generate; certificates are read when it starts. Null where it is not installed. */
+export async function mosquitto(certificates: Pick<Certificates, "broker">): Promise<BrokerUnderTest | null> {
   const program = findMosquitto();
   if (program === null) return null;
   const [boxPort, clientPort] = [await freePort(), await freePort()];
