@@ -1,5 +1,6 @@
 import { Linter } from "eslint";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import t from "tap";
 import { z } from "zod";
 import { root } from "#paths";
@@ -7,7 +8,7 @@ import { root } from "#paths";
 /** The rules of eslint.config.mjs that keep the architecture, without those that need types. */
 const kept = ["no-restricted-imports", "no-restricted-globals", "no-restricted-properties"];
 const entry = z.object({ files: z.array(z.string()).optional(), ignores: z.array(z.string()).optional(), rules: z.record(z.string(), z.unknown()).optional() });
-const { default: config } = z.object({ default: z.array(entry) }).parse(await import(new URL("../eslint.config.mjs", import.meta.url).href));
+const { default: config } = z.object({ default: z.array(entry) }).parse(await import(pathToFileURL(`${root}eslint.config.mjs`).href));
 const configs = config.filter(({ files }) => files !== undefined).map(({ files, ignores, rules = {} }) => ({
   files, ...(ignores === undefined ? {} : { ignores }), rules: Object.fromEntries(Object.entries(rules).filter(([name]) => kept.includes(name))),
 })) as Linter.Config[];

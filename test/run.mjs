@@ -1,18 +1,20 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { realpathSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { tally } from "./tally.mjs";
 
 /*
  * node test/run.mjs [TEST FILE …]
  *
- * Lint and types side by side, then the tests; with files, just these tests. Its last line is always
- * `N passed, N failed`, and it exits 0 only if something passed and nothing failed.
+ * Lint and types side by side, then the tests as they were compiled; with files, just types and these tests. Its
+ * last line is always `N passed, N failed`, and it exits 0 only if something passed and nothing failed.
  */
 const root = join(import.meta.dirname, "..");
 const files = process.argv.slice(2);
+/** A test as tsc has left it in dist/. */
+const compiled = (file) => join("dist", relative(root, resolve(file))).replace(/\.ts$/, ".js");
 
 function print(line) {
   process.stdout.write(`${line}\n`);
@@ -34,7 +36,7 @@ async function clean(tool, ...args) {
 }
 
 async function test() {
-  const tap = start("tap", ["run", "--reporter=tap", "--disable-coverage", ...files]);
+  const tap = start("tap", ["run", "--reporter=tap", "--disable-coverage", ...files.map(compiled)]);
   const [total, [code, signal]] = await Promise.all([tally(tap.stdout, print), once(tap, "close")]);
   if (total.failed === 0 && (code !== 0 || total.passed === 0)) {
     print(`FAILED tap ended with ${signal ?? `exit ${code}`} after ${total.passed} passed`);
@@ -43,7 +45,7 @@ async function test() {
   return total;
 }
 
-const checked = files.length > 0 ? [] : await Promise.all([clean("eslint", "."), clean("tsc", "-p", "tsconfig.test.json")]);
+const checked = await Promise.all([...(files.length > 0 ? [] : [clean("eslint", ".")]), clean("tsc", "-p", "tsconfig.test.json")]);
 const problems = checked.filter((good) => !good).length;
 const { passed, failed, skipped } = problems > 0 ? { passed: 0, failed: problems, skipped: [] } : await test();
 for (const line of skipped) print(`skipped ${line}`);

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import t from "tap";
+import { root } from "#paths";
 import { errorCodes, logEvents, productSources } from "../support/sources.ts";
 
-const text = readFileSync(new URL("../../docs/operations.md", import.meta.url), "utf8");
+const text = readFileSync(`${root}docs/operations.md`, "utf8");
 const sources = productSources();
 
 /** The cells of the rows of every table in the section called `title`. */

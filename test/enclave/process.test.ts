@@ -2,7 +2,9 @@ import { execFileSync, fork } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
 import t from "tap";
+import { root } from "#paths";
 import { EnclaveProcess } from "../../agent/enclave/client.ts";
 import { enclavePermission } from "../../agent/enclave/permission.ts";
 import { workingKey, type KeyName } from "../../agent/protocol/ciphertext.ts";
@@ -17,7 +19,7 @@ import "../support/plain-children.ts";
 import { interpolate } from "../support/polynomials.ts";
 import { ask, birth, bytesOf, fieldsFor, makeKey, openSigned, operation, payloadFor, site } from "./scene.ts";
 
-const entry = new URL("../../dist/agent/enclave/main.js", import.meta.url);
+const entry = pathToFileURL(`${root}dist/agent/enclave/main.js`);
 const start = (): Promise<EnclaveProcess> => EnclaveProcess.start(entry, silentLog);
 const halves = (bytes: Uint8Array): Uint8Array[] => [bytes, bytes.slice(0, 16), bytes.slice(-16), bytes.slice().reverse()];
 const copies = async (pid: number | undefined, needles: readonly Uint8Array[]): Promise<number> => (await scanMemory(pid ?? 0, needles)).copies;
@@ -76,7 +78,7 @@ void t.test("after a birth no copy of key, shares, mask shares or imported secre
 
 void t.test("the same scan finds the key in a process that does not wipe", async (t) => {
   const { master, holders } = await makeKey(3, [7, 21, 90]);
-  const child = fork(new URL("leaky.mjs", import.meta.url), [], { serialization: "advanced", execArgv: [], env: {} });
+  const child = fork(`${root}test/enclave/leaky.mjs`, [], { serialization: "advanced", execArgv: [], env: {} });
   t.teardown(() => child.kill("SIGKILL"));
   child.send({ shares: holders.map(({ x, share }) => ({ x, y: new Uint8Array(share) })) });
   await once(child, "message");
@@ -132,5 +134,5 @@ void t.test("killed in the middle: a named error, and it is not started again", 
 });
 
 void t.test("what does not start is refused by name", async (t) => {
-  await t.rejects(EnclaveProcess.start(new URL("../../dist/agent/enclave/none.js", import.meta.url), silentLog), { code: "PROCESS_ENDED" });
+  await t.rejects(EnclaveProcess.start(pathToFileURL(`${root}dist/agent/enclave/none.js`), silentLog), { code: "PROCESS_ENDED" });
 });

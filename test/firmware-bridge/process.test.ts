@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import t from "tap";
+import { root } from "#paths";
 import { sleep, systemClock } from "../../agent/runtime/clock.ts";
 import { silentLog } from "../../agent/runtime/log.ts";
 import { BridgeProcess, type BridgeConfig, type EnrolStep, type SensorStatus } from "../../firmware-bridge/client.ts";
@@ -10,7 +12,7 @@ import { Pty } from "./support/pty.ts";
 import { ScriptedModule } from "./support/scripted-module.ts";
 import { known } from "./support/sensor.ts";
 
-const entry = new URL("../../dist/firmware-bridge/main.js", import.meta.url);
+const entry = pathToFileURL(`${root}dist/firmware-bridge/main.js`);
 const failure = (promise: Promise<unknown>): Promise<unknown> => promise.then(() => "resolved", (error: unknown) => error);
 
 /** A scripted module at the far end of a pseudo-terminal. */

@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import t, { type Test } from "tap";
+import { root } from "#paths";
 import { initialiseToken } from "../../agent/hsm/client.ts";
 import { toWire } from "../../agent/runtime/errors.ts";
 import { silentLog } from "../../agent/runtime/log.ts";
@@ -23,7 +23,7 @@ async function gone(pid: number, withinMs: number): Promise<boolean> {
 
 /** An agent process of its own on a fresh token, and its hsm process's pid. */
 async function agent(t: Test, made: TokenFolder) {
-  const process_ = spawn(process.execPath, [fileURLToPath(new URL("fixtures/agent.mjs", import.meta.url)), JSON.stringify(made.config)], { stdio: ["pipe", "pipe", "inherit"], env: { PATH: process.env["PATH"], ...softhsmEnv } });
+  const process_ = spawn(process.execPath, [`${root}test/hsm/fixtures/agent.mjs`, JSON.stringify(made.config)], { stdio: ["pipe", "pipe", "inherit"], env: { PATH: process.env["PATH"], ...softhsmEnv } });
   t.teardown(() => process_.kill("SIGKILL"));
   const [line] = await once(process_.stdout, "data") as [Buffer];
   return { process: process_, hsmPid: Number(line.toString()) };

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import t from "tap";
+import { root } from "#paths";
 import { breaks } from "./breaks.ts";
 import { explore, type Found } from "./explore.ts";
 import type { Invariant } from "./invariants.ts";
@@ -78,7 +78,7 @@ void t.test("every setting has a name of its own, and three, four and five boxes
 });
 
 void t.test("the command ends with the count, fails on a violation and refuses a rule that it does not know", async (t) => {
-  const main = fileURLToPath(new URL("../../dist/test/model/main.js", import.meta.url));
+  const main = `${root}dist/test/model/main.js`;
   const run = (...args: string[]) => spawnSync(process.execPath, [main, "--setup-ran", "", ...args], { encoding: "utf8", env: { PATH: process.env["PATH"] } });
   const broken = run("--break", "one-burn");
   t.match(broken, { status: 1, stdout: /^violated: one-verdict$[^]*\nstates \d+, violations 1\n$/m });

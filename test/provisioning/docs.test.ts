@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import t from "tap";
 import { z } from "zod";
+import { root } from "#paths";
 import { boxConfig } from "../../agent/box/config.ts";
 import { clientConfig } from "../../agent/client/index.ts";
 import { coordinatorConfig } from "../../agent/coordinator/config.ts";
@@ -8,7 +9,7 @@ import { rule, sitePolicy } from "../../agent/protocol/site-record.ts";
 import { hsmConfig } from "../../agent/hsm/client.ts";
 import { exitCodes, parseYaml } from "../../agent/runtime/config.ts";
 
-const text = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8");
+const text = readFileSync(`${root}docs/configuration.md`, "utf8");
 
 /** The YAML block that begins with `# name`. */
 function example(name: string): string {

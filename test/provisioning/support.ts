@@ -4,11 +4,11 @@ import { createServer } from "node:net";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Test } from "tap";
-import { findSoftHsm } from "#paths";
+import { findSoftHsm, root } from "#paths";
 
-const dist = new URL("../../dist/", import.meta.url);
+const dist = pathToFileURL(`${root}dist/`);
 const softhsm = findSoftHsm();
 export const withoutSoftHsm = softhsm === null ? "SoftHSM2 is not installed" : false;
 

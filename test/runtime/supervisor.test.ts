@@ -1,13 +1,15 @@
 import { existsSync } from "node:fs";
+import { pathToFileURL } from "node:url";
 import t from "tap";
 import { z } from "zod";
+import { root } from "#paths";
 import { silentLog } from "../../agent/runtime/log.ts";
 import { Supervised } from "../../agent/runtime/supervisor.ts";
 import "../support/plain-children.ts";
 
 const calls = { pid: { args: z.object({}), result: z.number() }, leave: { args: z.object({}), result: z.null() } };
 const supervised = (restart: boolean): Supervised<typeof calls> => new Supervised({
-  name: "child", entry: new URL("fixtures/child.mjs", import.meta.url), args: [], calls, restart, deadlineMs: 10_000, log: silentLog,
+  name: "child", entry: pathToFileURL(`${root}test/runtime/fixtures/child.mjs`), args: [], calls, restart, deadlineMs: 10_000, log: silentLog,
 });
 
 void t.test("a child that closes its channel and lives on is ended, and another one serves the very next call", async (t) => {

@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
-import { debianStep, type Machine } from "../../provisioning/setup/debian.mjs";
-import type { Command } from "../../provisioning/setup/steps.mjs";
+import { debianStep, type Machine } from "#setup/debian";
+import type { Command } from "#setup/steps";
 
 const debian = 'PRETTY_NAME="Debian GNU/Linux 12"\nID=debian\n';
 

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import t, { type Test } from "tap";
-import { buildStep, packagesStep } from "../../provisioning/setup/node.mjs";
+import { buildStep, packagesStep } from "#setup/node";
 
 const lock = (packages: object) => JSON.stringify({ packages });
 const wanted = { "": { version: "0.1.0" }, "node_modules/a": { version: "1.0.0" }, "node_modules/b": { version: "2.0.0", optional: true } };

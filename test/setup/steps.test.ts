@@ -4,11 +4,11 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import t from "tap";
-import { runSteps, SetupError, type Step } from "../../provisioning/setup/steps.mjs";
+import { runSteps, SetupError, type Step } from "#setup/steps";
+import { root } from "#paths";
 
-const driver = fileURLToPath(new URL("driver.mjs", import.meta.url));
+const driver = `${root}test/setup/driver.mjs`;
 
 interface Run {
   readonly child: ChildProcess;

@@ -1,5 +1,5 @@
 import t from "tap";
-import { tally } from "../tally.mjs";
+import { tally } from "#test/tally";
 
 async function count(text: string) {
   const lines: string[] = [];

@@ -1,10 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import t from "tap";
+import { root } from "#paths";
 import { mutants } from "./mutants.ts";
 
-const dist = fileURLToPath(new URL("../../dist/", import.meta.url));
+const dist = `${root}dist/`;
 
 function simulate(...args: readonly string[]): { readonly status: number | null; readonly out: string } {
   const env = { ...process.env, NODE_OPTIONS: "" };

@@ -1,13 +1,12 @@
 import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import t from "tap";
+import { root } from "#paths";
 import { freePort } from "../provisioning/support.ts";
 import { leftIn, runningIn, shellBlocks, Terminal } from "../support/doc-commands.ts";
 import "../support/plain-children.ts";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
 const documentedPort = "18883";
 const deadlineMs = 120_000;
 

@@ -4,7 +4,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import t, { type Test } from "tap";
+import { root } from "#paths";
 import { createStore, openStore } from "../../agent/store/level.ts";
 import type { Store } from "../../agent/store/store.ts";
 
@@ -12,7 +14,7 @@ import type { Store } from "../../agent/store/store.ts";
 const folder = await mkdtemp(join(tmpdir(), "shardkeep-process-"));
 t.teardown(async () => { await rm(folder, { recursive: true }); });
 
-const compiled = new URL("../../dist/agent/store/level.js", import.meta.url).href;
+const compiled = pathToFileURL(`${root}dist/agent/store/level.js`).href;
 
 /** Runs `code` with `openStore` and `dir` in scope. `said` fills with its lines; `until(n)` waits for that many, or its end. */
 function child(dir: string, code: string, prefix: readonly string[] = []) {

@@ -1,9 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import ts from "typescript";
+import { root } from "#paths";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /** What runs at a site; the emulators and the demo are their own documents. */
 const folders = ["agent", "firmware-bridge", "provisioning"];

@@ -8,10 +8,11 @@ import { text } from "node:stream/consumers";
 import { setTimeout as pause } from "node:timers/promises";
 import { SerialPort } from "serialport";
 import t from "tap";
+import { root } from "#paths";
 import { SensorControl } from "../../../firmware-bridge/emulators/control.ts";
 import { bytesOf, command, hexOf } from "./support/desk.ts";
 
-const entry = new URL("../../../dist/firmware-bridge/emulators/main.js", import.meta.url).pathname;
+const entry = `${root}dist/firmware-bridge/emulators/main.js`;
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== "NODE_OPTIONS"));
 const handShake = bytesOf("EF 01 FF FF FF FF 01 00 03 40 00 44");
 const ok = "EF 01 FF FF FF FF 07 00 03 00 00 0A";

@@ -1,10 +1,12 @@
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { root } from "#paths";
 import { sleep, systemClock } from "../../../agent/runtime/clock.ts";
 import { silentLog } from "../../../agent/runtime/log.ts";
 import { BridgeProcess, type EnrolStep, type Identification, type SensorStatus } from "../../../firmware-bridge/client.ts";
 import { EmulatorProcess } from "./emulator.ts";
 
-const entry = new URL("../../../dist/firmware-bridge/main.js", import.meta.url);
+const entry = pathToFileURL(`${root}dist/firmware-bridge/main.js`);
 export const digestPrefix = new Uint8Array(Buffer.from("site person finger"));
 export const timeoutMs = 20_000;
 

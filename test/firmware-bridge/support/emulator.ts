@@ -4,8 +4,9 @@ import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { root } from "#paths";
 
-const entry = new URL("../../../dist/firmware-bridge/emulators/main.js", import.meta.url).pathname;
+const entry = `${root}dist/firmware-bridge/emulators/main.js`;
 
 /**
  * The emulated sensor as a process of its own, on a pseudo-terminal, led by lines of JSON
