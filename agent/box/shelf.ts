@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { StoredShard } from "../hsm/client.ts";
+import type { BatchShard, StoredShard } from "../hsm/client.ts";
 import { inventoryHash, type Holding } from "../protocol/heartbeat.ts";
 import { atRestAad, keyRecord, keyRecordHash, prepared, sharePrefix, type ShareName } from "../protocol/key-record.ts";
 import { base64url, base64urlUpTo, publicKey } from "../protocol/primitives.ts";
@@ -108,10 +108,18 @@ export class Shelf {
 
   /** What the HSM needs to open this shard and to know that it is the recorded one. */
   toOpen(one: Shelved): StoredShard {
+    return { vault: this.vault(), ...this.#sealed(one) };
+  }
+
+  /** The same of several, in order: one vault seals them all. */
+  batch(all: readonly Shelved[]): { vault: StoredShard["vault"]; shards: BatchShard[] } {
+    return { vault: this.vault(), shards: all.map((one) => this.#sealed(one)) };
+  }
+
+  #sealed(one: Shelved): BatchShard {
     const name = this.nameIn(one.record);
     if (name === undefined) throw new ShardkeepError("NOT_A_HOLDER", `${this.#box} is no holder in the record of ${one.record.key}`);
     return {
-      vault: this.vault(),
       sealed: { iv: bytes(one.sealed.iv), ct: bytes(one.sealed.ct), tag: bytes(one.sealed.tag) },
       aad: atRestAad(this.#site, name, keyRecordHash(one.record)),
       digestPrefix: sharePrefix(this.#site, name),
