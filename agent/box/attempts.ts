@@ -4,8 +4,9 @@ import { reshardPlan, type ReshardPlan } from "../protocol/reshard.ts";
 import { statementHash } from "../protocol/statement.ts";
 import { isOver, type Stage } from "../rules/reshard/attempt.ts";
 import type { Clock } from "../runtime/clock.ts";
-import { entriesJson, getJson, putJson } from "../store/json.ts";
+import { getJson, putJson } from "../store/json.ts";
 import type { Change, Store } from "../store/store.ts";
+import { JsonTable } from "../store/table.ts";
 
 const stages = ["joined", "renounced", "prepared", "withdrawn", "activated", "settled", "burnt"] as const satisfies readonly Stage[];
 
@@ -19,11 +20,10 @@ const kept = z.strictObject({
 });
 export type KeptAttempt = z.infer<typeof kept>;
 
-const place = (planHash: string): string => `reshard/${planHash}`;
-
 /** What this box durably knows of the attempts that it took part in, or was shown a certificate of. */
 export class Attempts {
   readonly #store: Store;
+  readonly #table: JsonTable<typeof kept>;
   readonly #clock: Clock;
   readonly #windowMs: number;
   readonly #startedAt: number;
@@ -31,17 +31,18 @@ export class Attempts {
 
   constructor(store: Store, clock: Clock, windowMs: number) {
     this.#store = store;
+    this.#table = new JsonTable(store, "reshard/", kept);
     this.#clock = clock;
     this.#windowMs = windowMs;
     this.#startedAt = clock.now();
   }
 
   get(planHash: string): KeptAttempt | undefined {
-    return getJson(this.#store, place(planHash), kept);
+    return this.#table.get(planHash);
   }
 
-  all(): KeptAttempt[] {
-    return entriesJson(this.#store, "reshard/", kept).map(([, one]) => one);
+  all(): readonly KeptAttempt[] {
+    return this.#table.all();
   }
 
   /** The highest attempt that this box joined or was shown; births count in the same row of numbers. */
@@ -54,7 +55,7 @@ export class Attempts {
     const planHash = statementHash(attempt.plan);
     if (attempt.changed && !this.#changedAt.has(planHash)) this.#changedAt.set(planHash, this.#clock.now());
     return [
-      putJson(place(planHash), attempt),
+      this.#table.put(planHash, attempt),
       ...attempt.plan.body.keys.filter(({ key, attempt: number }) => number > this.last(key)).map(({ key, attempt: number }) => putJson(`attempt/${key}`, number)),
     ];
   }
@@ -73,7 +74,7 @@ export class Attempts {
   prune(next: ReshardPlan): Change[] {
     const replaced = new Set(next.body.keys.map(({ key }) => key));
     return this.all().filter((one) => isOver(one.stage) && !this.#isRecent(one) && one.plan.body.keys.every(({ key }) => replaced.has(key)))
-      .map(({ plan }) => ({ del: place(statementHash(plan)) }));
+      .map(({ plan }) => this.#table.del(statementHash(plan)));
   }
 
   #isRecent({ changed, plan }: KeptAttempt): boolean {

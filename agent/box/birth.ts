@@ -105,7 +105,8 @@ export class Births {
     };
     await store.commit([this.#shelf.put(next)]);
     const readBack = this.#shelf.get(record.key, "next");
-    if (readBack === undefined || !await hsm.checkShard(this.#shelf.toOpen(readBack))) throw new Refusal("DEAL_REFUSED", `the share of ${record.key} does not open again at ${box}`);
+    const [opens] = readBack === undefined ? [] : await hsm.checkShards(this.#shelf.batch([readBack]));
+    if (opens !== true) throw new Refusal("DEAL_REFUSED", `the share of ${record.key} does not open again at ${box}`);
     this.#born.delete(born.planHash);
     await hsm.closeReceiving({ id: born.planHash });
     return await this.#sign("prepared", { record: hash, key: record.key, epoch: record.epoch, attempt: record.attempt });

@@ -66,7 +66,7 @@ export class Dealings {
       const keys = new Map(joins.map((join) => [join.by, bytes(join.body.key)]));
       const to = (role: PieceRole) => ({ box: recipient, x }: Member) => ({ x, recipient: keys.get(recipient) ?? new Uint8Array(), info: reshardPieceContext(site, planHash, box, recipient, role) });
       const { holders, witnesses } = await hsm.dealShards({
-        id: planHash, vault: this.#shelf.vault(), shards: this.#own(plan), t: plan.body.threshold, nextT: plan.body.nextThreshold,
+        id: planHash, ...this.#own(plan), t: plan.body.threshold, nextT: plan.body.nextThreshold,
         holders: plan.body.holders.map(to("holder")), witnesses: plan.body.witnesses.map(to("witness")),
       });
       const pieces = [...holders, ...witnesses].map(texts);
@@ -116,8 +116,7 @@ export class Dealings {
       keys: plan.body.keys.map(({ key, epoch, attempt }) => ({ keyId: key, digestPrefix: sharePrefix(site, { key, epoch, attempt, box, x: own.x }) })),
     });
     const witness = !plan.body.witnesses.some((one) => one.box === box) ? null : await hsm.witnessCheck({
-      id: planHash, transcript: bytes(transcript), vault: this.#shelf.vault(),
-      shards: this.#own(plan),
+      id: planHash, transcript: bytes(transcript), ...this.#own(plan),
     });
     dealing.check = await this.#sign("reshard-check", {
       transcript,
@@ -183,13 +182,15 @@ export class Dealings {
     if (!joins.some((one) => statementHash(one) === statementHash(join))) throw new Refusal("DEAL_REFUSED", `the JOIN of ${this.#parts.box} is not its own`);
   }
 
-  /** This box's shards of the plan's keys, in the plan's order. */
+  /** This box's shards of the plan's keys, in the plan's order, and the vault that they are under. */
   #own(plan: ReshardPlan) {
-    return plan.body.keys.map(({ key, previous }) => {
+    const own = plan.body.keys.map(({ key, previous }) => {
       const current = this.#shelf.get(key, "current");
       if (current === undefined || keyRecordHash(current.record) !== previous) throw new Refusal("WRONG_RECORD", `${this.#parts.box} no longer serves the record of ${key} that is re-sharded`);
-      return { ...this.#shelf.toOpen(current), keyId: key };
+      return current;
     });
+    const { vault, shards } = this.#shelf.batch(own);
+    return { vault, shards: shards.map((shard, i) => ({ ...shard, keyId: plan.body.keys[i]?.key ?? "" })) };
   }
 
   /** A piece for us, exactly the one that the dealer signed; none where we have no such role. */

@@ -60,7 +60,7 @@ export class Generations {
     const key = await hsm.createSealKey({ generation });
     const to = { generation, ...await hsm.createVault({ generation }) };
     const live = this.#shelf.all().filter(({ state }) => state !== "retired");
-    const sealed = await hsm.resealShards({ from, to, shards: live.map((one) => this.#shelf.toOpen(one)) });
+    const sealed = await hsm.resealShards({ from, to, shards: this.#shelf.batch(live).shards });
     await store.commit([
       ...live.flatMap((one, i) => {
         const anew = sealed[i];
@@ -78,10 +78,11 @@ export class Generations {
     const { hsm, store, log } = this.#parts;
     const { generation } = this.#shelf.vault();
     await hsm.reopen();
-    for (const one of this.#shelf.all()) {
-      if (one.generation !== generation || !await hsm.checkShard(this.#shelf.toOpen(one))) {
-        throw new GenerationError("GENERATION_NOT_PROVEN", `the shard of ${one.record.key} does not open in seal generation ${generation}`, { remedy: "the seal key before is kept; check the HSM, then restart the agent" });
-      }
+    const all = this.#shelf.all();
+    const opens = await hsm.checkShards(this.#shelf.batch(all));
+    const unproven = all.find((one, i) => one.generation !== generation || opens[i] !== true);
+    if (unproven !== undefined) {
+      throw new GenerationError("GENERATION_NOT_PROVEN", `the shard of ${unproven.record.key} does not open in seal generation ${generation}`, { remedy: "the seal key before is kept; check the HSM, then restart the agent" });
     }
     for (const older of (await hsm.sealKeys()).filter((one) => one < generation)) await hsm.destroySealKey({ generation: older });
     await store.commit([{ del: endingKey }]);

@@ -31,7 +31,7 @@ export class Probe {
     if (next === undefined) return null;
     const { key } = next.record;
     try {
-      const ok = await this.#parts.hsm.checkShard(this.#shelf.toOpen(next));
+      const [ok = false] = await this.#parts.hsm.checkShards(this.#shelf.batch([next]));
       if (ok) this.#turn = turn + 1;
       return { key, ok };
     } catch {

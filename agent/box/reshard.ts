@@ -265,10 +265,11 @@ export class Reshards {
   }
 
   async #requireNextOpens(plan: ReshardPlan): Promise<void> {
-    for (const { key } of plan.body.keys) {
-      const next = this.#shelf.get(key, "next");
-      if (next === undefined || !await this.#parts.hsm.checkShard(this.#shelf.toOpen(next))) throw new Refusal("DEAL_REFUSED", `the new share of ${key} does not open again at ${this.#parts.box}`);
-    }
+    const next = plan.body.keys.flatMap(({ key }) => this.#shelf.get(key, "next") ?? []);
+    const opens = await this.#parts.hsm.checkShards(this.#shelf.batch(next));
+    const opened = new Set(next.filter((_, i) => opens[i] === true).map(({ record }) => record.key));
+    const closed = plan.body.keys.find(({ key }) => !opened.has(key));
+    if (closed !== undefined) throw new Refusal("DEAL_REFUSED", `the new share of ${closed.key} does not open again at ${this.#parts.box}`);
   }
 
   async #destroyed(plan: ReshardPlan, of: "old" | "next"): Promise<BatchDestroyed | null> {

@@ -1,12 +1,13 @@
 import { z } from "zod";
-import type { StoredShard } from "../hsm/client.ts";
+import type { BatchShard, StoredShard } from "../hsm/client.ts";
 import { inventoryHash, type Holding } from "../protocol/heartbeat.ts";
 import { atRestAad, keyRecord, keyRecordHash, prepared, sharePrefix, type ShareName } from "../protocol/key-record.ts";
 import { base64url, base64urlUpTo, publicKey } from "../protocol/primitives.ts";
 import { fromBase64url } from "../runtime/encoding.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
-import { entriesJson, getJson, putJson } from "../store/json.ts";
+import { getJson } from "../store/json.ts";
 import type { Change, Store } from "../store/store.ts";
+import { JsonTable } from "../store/table.ts";
 
 /**
  * A shard at rest: AES-256-GCM under the vault key of one seal generation (protocol.md §6). `retired`: a
@@ -32,50 +33,56 @@ export class Shelf {
   readonly #store: Store;
   readonly #site: string;
   readonly #box: string;
-  #cached: { readonly commit: number; readonly all: readonly Shelved[]; readonly holdings: readonly Holding[] } | undefined;
+  readonly #table: JsonTable<typeof shelved>;
+  #told: { readonly of: readonly Shelved[]; readonly holdings: readonly Holding[]; readonly inventory: string } | undefined;
 
   constructor(store: Store, site: string, box: string) {
     this.#store = store;
+    this.#table = new JsonTable(store, "shard/", shelved);
     this.#site = site;
     this.#box = box;
   }
 
   get(key: string, state: Exclude<Shelved["state"], "retired">): Shelved | undefined {
-    return getJson(this.#store, `shard/${key}/${state}`, shelved);
+    return this.#table.get(`${key}/${state}`);
   }
 
   /** The shard of that record, in whatever state. */
   find(key: string, record: string): Shelved | undefined {
-    return entriesJson(this.#store, `shard/${key}/`, shelved).map(([, one]) => one).find((one) => keyRecordHash(one.record) === record);
+    const isIt = (one: Shelved | undefined): boolean => one !== undefined && one.record.key === key && keyRecordHash(one.record) === record;
+    return (["current", "old", "next"] as const).map((state) => this.get(key, state)).find(isIt) ?? this.all().find(isIt);
   }
 
-  /** Everything that is held; read anew only when the store has changed. */
+  /** Everything that is held. */
   all(): readonly Shelved[] {
-    const { commit } = this.#store.head;
-    if (this.#cached?.commit !== commit) {
-      const all = entriesJson(this.#store, "shard/", shelved).map(([, one]) => one);
-      const holdings = all.map(({ state, record }) => ({ key: record.key, epoch: record.epoch, attempt: record.attempt, record: keyRecordHash(record), state: state === "retired" ? "old" as const : state }));
-      this.#cached = { commit, all, holdings };
-    }
-    return this.#cached.all;
+    return this.#table.all();
   }
 
   holdings(): readonly Holding[] {
-    this.all();
-    return this.#cached?.holdings ?? [];
+    return this.#tell().holdings;
   }
 
   /** One hash over all that is held: the heartbeat's inventory. */
   inventory(): string {
-    return inventoryHash(this.#site, this.#box, this.holdings());
+    return this.#tell().inventory;
+  }
+
+  /** Worked out anew only when something is held that was not, or no more. */
+  #tell() {
+    const of = this.all();
+    if (this.#told?.of !== of) {
+      const holdings = of.map(({ state, record }) => ({ key: record.key, epoch: record.epoch, attempt: record.attempt, record: keyRecordHash(record), state: state === "retired" ? "old" as const : state }));
+      this.#told = { of, holdings, inventory: inventoryHash(this.#site, this.#box, holdings) };
+    }
+    return this.#told;
   }
 
   put(one: Shelved): Change {
-    return putJson(this.#place(one), one);
+    return this.#table.put(this.#place(one), one);
   }
 
   remove(one: Shelved): Change {
-    return { del: this.#place(one) };
+    return this.#table.del(this.#place(one));
   }
 
   /** Takes a shard from one state to another. */
@@ -86,12 +93,12 @@ export class Shelf {
 
   /** Several may be retired at once: an epoch that was replaced while a request on it still ran. */
   #place({ state, record: { key, epoch, attempt } }: Shelved): string {
-    return `shard/${key}/${state}${state === "retired" ? `/${epoch}-${attempt}` : ""}`;
+    return `${key}/${state}${state === "retired" ? `/${epoch}-${attempt}` : ""}`;
   }
 
   /** *next* becomes *current* in one batch. */
   activation(next: Shelved, certificate: Shelved["prepared"]): Change[] {
-    return [this.put({ ...next, state: "current", prepared: certificate }), { del: `shard/${next.record.key}/next` }];
+    return [this.put({ ...next, state: "current", prepared: certificate }), this.#table.del(`${next.record.key}/next`)];
   }
 
   vault(): { generation: number; enc: Uint8Array; ct: Uint8Array } {
@@ -108,10 +115,18 @@ export class Shelf {
 
   /** What the HSM needs to open this shard and to know that it is the recorded one. */
   toOpen(one: Shelved): StoredShard {
+    return { vault: this.vault(), ...this.#sealed(one) };
+  }
+
+  /** The same of several, in order: one vault seals them all. */
+  batch(all: readonly Shelved[]): { vault: StoredShard["vault"]; shards: BatchShard[] } {
+    return { vault: this.vault(), shards: all.map((one) => this.#sealed(one)) };
+  }
+
+  #sealed(one: Shelved): BatchShard {
     const name = this.nameIn(one.record);
     if (name === undefined) throw new ShardkeepError("NOT_A_HOLDER", `${this.#box} is no holder in the record of ${one.record.key}`);
     return {
-      vault: this.vault(),
       sealed: { iv: bytes(one.sealed.iv), ct: bytes(one.sealed.ct), tag: bytes(one.sealed.tag) },
       aad: atRestAad(this.#site, name, keyRecordHash(one.record)),
       digestPrefix: sharePrefix(this.#site, name),

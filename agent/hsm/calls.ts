@@ -66,7 +66,7 @@ export const hsmCalls = {
   receivePiece: { args: z.object({ id: receivingId, ...sealed.shape, info: context, aad: context, ...digest }), result: done },
   checkValue: { args: z.object({ id: receivingId, seed: exactly(32), keyId }), result: exactly(16) },
   commitPiece: { args: z.object({ id: receivingId, vault, aad: context }), result: shard },
-  checkShard: { args: z.object(stored), result: z.boolean() },
+  checkShards: { args: z.object({ vault, shards: z.array(batchShard).max(mostShards).readonly() }), result: z.array(z.boolean()) },
   releaseShard: { args: z.object({ ...stored, recipient: point, info: context, hpkeAad: context }), result: sealed },
   resealShards: {
     args: z.object({ from: vault, to: vault, shards: z.array(z.object({ sealed: shard, aad: context })).max(mostShards) }),

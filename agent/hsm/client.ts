@@ -77,7 +77,7 @@ export class HsmProcess implements Hsm {
   readonly receivePiece: Hsm["receivePiece"] = (args) => this.#call("receivePiece", args);
   readonly checkValue: Hsm["checkValue"] = (args) => this.#call("checkValue", args);
   readonly commitPiece: Hsm["commitPiece"] = (args) => this.#call("commitPiece", args);
-  readonly checkShard: Hsm["checkShard"] = (args) => this.#call("checkShard", args);
+  readonly checkShards: Hsm["checkShards"] = (args) => this.#call("checkShards", args);
   readonly releaseShard: Hsm["releaseShard"] = (args) => this.#call("releaseShard", args);
   readonly resealShards: Hsm["resealShards"] = (args) => this.#call("resealShards", { ...args, shards: [...args.shards] });
   readonly dealShards: Hsm["dealShards"] = (args) => this.#call("dealShards", args);

@@ -90,8 +90,11 @@ export interface Hsm {
   /** The pending share under a vault, proven to open; the piece is wiped. Rejects with PIECE_MISSING, RECEIVING_MISSING, VAULT_DAMAGED. */
   commitPiece(args: { id: string; vault: Vault; aad: Uint8Array }): Promise<SealedShard>;
 
-  /** False if the shard does not open or is not the one in the record. Rejects with VAULT_DAMAGED, KEY_MISSING. */
-  checkShard(args: StoredShard): Promise<boolean>;
+  /**
+   * Of each shard (at most 4096, by one opening of the vault), in order: false if it does not open or is not the one in the
+   * record. Rejects with VAULT_DAMAGED, KEY_MISSING.
+   */
+  checkShards(args: { vault: Vault; shards: readonly BatchShard[] }): Promise<boolean[]>;
   /** The share, sealed to `recipient`. Rejects with SHARD_DAMAGED, SHARE_DIGEST_MISMATCH, VAULT_DAMAGED, SEAL_INVALID. */
   releaseShard(args: StoredShard & { recipient: Uint8Array; info: Uint8Array; hpkeAad: Uint8Array }): Promise<SealedBox>;
   /** All shards (at most 4096) from one vault to another, in order, or none. Rejects with SHARD_DAMAGED, VAULT_DAMAGED. */

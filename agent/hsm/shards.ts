@@ -56,6 +56,17 @@ function decrypt(decipher: DecipherGCM, ct: Uint8Array): Uint8Array {
   }
 }
 
+/** Whether a shard opens and is the one in the record. */
+function isSound(key: Uint8Array, shard: BatchShard): boolean {
+  try {
+    withShare(key, shard.sealed, shard.aad, (share) => { requireDigest(share, shard); });
+    return true;
+  } catch (error) {
+    if (hasCode(error, "SHARD_DAMAGED") || hasCode(error, "SHARE_DIGEST_MISMATCH")) return false;
+    throw error;
+  }
+}
+
 /** Seals, and opens again before it is believed. */
 function encryptProven(key: Uint8Array, aad: Uint8Array, share: Uint8Array): SealedShard {
   const sealed = encrypt(key, aad, share);
@@ -98,15 +109,9 @@ export class Shards {
     }
   }
 
-  /** Whether the shard opens and is the one in the record. */
-  check(vault: Vault, sealed: SealedShard, aad: Uint8Array, digest: ShareDigest): boolean {
-    try {
-      withVault(this.#keys, vault, (key) => { withShare(key, sealed, aad, (share) => { requireDigest(share, digest); }); });
-      return true;
-    } catch (error) {
-      if (hasCode(error, "SHARD_DAMAGED") || hasCode(error, "SHARE_DIGEST_MISMATCH")) return false;
-      throw error;
-    }
+  /** Of each, whether it opens and is the one in the record; by one opening of the vault. */
+  checkAll(vault: Vault, batch: readonly BatchShard[]): boolean[] {
+    return withVault(this.#keys, vault, (key) => batch.map((shard) => isSound(key, shard)));
   }
 
   /** The share, sealed to `recipient` (65 bytes), only if its digest is right. */

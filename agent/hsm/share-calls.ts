@@ -5,7 +5,7 @@ import type { SealKeys } from "./seals.ts";
 import { Shards } from "./shards.ts";
 
 type ShareCall =
-  | "openReceiving" | "closeReceiving" | "receivePiece" | "checkValue" | "commitPiece" | "checkShard" | "releaseShard" | "resealShards"
+  | "openReceiving" | "closeReceiving" | "receivePiece" | "checkValue" | "commitPiece" | "checkShards" | "releaseShard" | "resealShards"
   | "dealShards" | "revealSeal" | "closeDealing" | "receiveDealt" | "holderCheck" | "witnessCheck" | "commitDealt";
 type Answer<K extends ShareCall> = (...args: Parameters<Hsm[K]>) => ReturnType<Hsm[K]> | Awaited<ReturnType<Hsm[K]>>;
 
@@ -20,7 +20,7 @@ export function shareCalls(sealKeys: SealKeys): { readonly [K in ShareCall]: Ans
     receivePiece: ({ id, enc, ct, info, aad, ...digest }) => { receiving.receive(id, { enc, ct }, info, aad, digest); },
     checkValue: ({ id, seed, keyId }) => receiving.checkValue(id, seed, keyId),
     commitPiece: ({ id, vault, aad }) => receiving.commit(id, (share) => shards.commit(vault, aad, share)),
-    checkShard: ({ vault, sealed, aad, ...digest }) => shards.check(vault, sealed, aad, digest),
+    checkShards: ({ vault, shards: batch }) => shards.checkAll(vault, batch),
     releaseShard: ({ vault, sealed, aad, digestPrefix, digest, ...to }) => shards.release(vault, sealed, aad, { digestPrefix, digest }, to),
     resealShards: ({ from, to, shards: batch }) => shards.reseal(from, to, batch),
     dealShards: (deal) => dealings.deal(deal),

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { toBase64url } from "../runtime/encoding.ts";
+import { oncePer } from "../runtime/once.ts";
 import { canonical, digest } from "./canonical.ts";
 import { base64url, base64urlUpTo, counter, hash, id, label, publicKey, random128, sealedUpTo, shareX } from "./primitives.ts";
 import { statement } from "./statement.ts";
@@ -67,9 +68,8 @@ export const keyRecord = z.strictObject({
 });
 export type KeyRecord = z.infer<typeof keyRecord>;
 
-export function keyRecordHash(record: KeyRecord): string {
-  return toBase64url(digest("key-record", record.site, record));
-}
+/** Names a record, base64url of 32 bytes; once a record. */
+export const keyRecordHash = oncePer((record: KeyRecord) => toBase64url(digest("key-record", record.site, record)));
 
 const ofRecord = z.strictObject({ record: hash, key: label, epoch: counter, attempt: counter });
 /** PREPARED: stored durably as *next*, read back, opened. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { toBase64url } from "../runtime/encoding.ts";
+import { oncePer } from "../runtime/once.ts";
 import { canonical, digest, type Value } from "./canonical.ts";
 import { verifyEs256, type Signer } from "./es256.ts";
 import { id, signature } from "./primitives.ts";
@@ -39,7 +40,8 @@ export function verifyStatement(signed: Signed<unknown>, site: string, publicKey
   return signed.site === site && verifyEs256(publicKey, signedBytes(signed), signed.sig);
 }
 
-/** Names a statement in others: SHA-256 over what is signed, not over the (malleable) signature. */
-export function statementHash(signed: Signed<unknown>): string {
-  return toBase64url(digest(`statement-hash/${signed.type}`, signed.site, { by: signed.by, body: signed.body as Value }));
-}
+/**
+ * Names a statement in others: SHA-256 over what is signed, not over the (malleable) signature. Once a statement: the
+ * plan of a large batch is 100 KB, and everything about it asks for its name.
+ */
+export const statementHash = oncePer(({ type, site, by, body }: Signed<unknown>) => toBase64url(digest(`statement-hash/${type}`, site, { by, body: body as Value })));

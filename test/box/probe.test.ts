@@ -9,9 +9,9 @@ import { filled } from "../rules/support/site.ts";
 /** A box that holds shards of `keys`; `broken` do not open. */
 function scene(keys: readonly string[]) {
   const broken = new Map<string, () => Promise<boolean>>();
-  const shelf = { all: () => keys.map((key) => ({ record: { key } })), toOpen: ({ record }: { record: { key: string } }) => record.key, inventory: () => filled(32, 1) };
+  const shelf = { all: () => keys.map((key) => ({ record: { key } })), batch: (all: readonly { record: { key: string } }[]) => all.map(({ record }) => record.key), inventory: () => filled(32, 1) };
   const hsm = {
-    checkShard: (key: string) => broken.get(key)?.() ?? Promise.resolve(true),
+    checkShards: (keys: readonly string[]) => Promise.all(keys.map((key) => broken.get(key)?.() ?? Promise.resolve(true))),
     mac: ({ box, message }: { box: string; message: Uint8Array }) => (box === "box-1" ? Promise.resolve(message) : Promise.reject(new Error("no such secret"))),
   };
   return { broken, probe: new Probe({ site: "demo", box: "box-1", hsm } as unknown as BoxParts, shelf as unknown as Shelf) };

@@ -153,7 +153,7 @@ void t.test("PREPARED is signed only if the new share opens again", async (t) =>
   await attempt.check();
   const { hsm, reshards } = fleet.box(1);
   const sound = { ...hsm };
-  hsm.checkShard = () => Promise.resolve(false);
+  hsm.checkShards = ({ shards }) => Promise.resolve(shards.map(() => false));
   await t.rejects(reshards.prepare(attempt.planHash, attempt.checks), { code: "DEAL_REFUSED", message: /does not open again at box-1/ });
   Object.assign(hsm, sound);
   await t.resolves(reshards.prepare(attempt.planHash, attempt.checks));

@@ -5,7 +5,7 @@ import { applyMatrix, expandMatrix } from "../../agent/sharding/check.ts";
 import { verifyEs256 } from "../../agent/protocol/es256.ts";
 import { generateRecipient, open, seal } from "../../agent/protocol/seal.ts";
 import { concat, toBase64url, utf8 } from "../../agent/runtime/encoding.ts";
-import { bytes, dealIn, makePiece, sha256 } from "./pieces.ts";
+import { bytes, dealIn, makePiece, opens, sha256 } from "./pieces.ts";
 import { reshardContract } from "./reshard-contract.ts";
 
 const hmac = (key: Uint8Array, message: Uint8Array): Uint8Array => new Uint8Array(createHmac("sha256", key).update(sha256(message)).digest());
@@ -97,14 +97,14 @@ export function hsmContract(t: Test, hsm: Hsm): void {
     await refuses(t, hsm.createVault({ generation: 3 }), "KEY_MISSING", "no vault without its key");
     const vault = { generation: 2, ...await hsm.createVault({ generation: 2 }) };
     const { stored } = await dealIn(hsm, vault);
-    t.equal(await hsm.checkShard(stored), true);
-    await refuses(t, hsm.checkShard({ ...stored, vault: { ...vault, generation: 10 } }), "VAULT_DAMAGED", "another generation's key does not open it");
+    t.equal(await opens(hsm, stored), true);
+    await refuses(t, opens(hsm, { ...stored, vault: { ...vault, generation: 10 } }), "VAULT_DAMAGED", "another generation's key does not open it");
     await hsm.destroySealKey({ generation: 2 });
     await hsm.destroySealKey({ generation: 2 });
     t.same(await hsm.sealKeys(), [10]);
-    await refuses(t, hsm.checkShard(stored), "KEY_MISSING", "what was sealed to it is gone for good");
+    await refuses(t, opens(hsm, stored), "KEY_MISSING", "what was sealed to it is gone for good");
     await hsm.createSealKey({ generation: 2 });
-    await refuses(t, hsm.checkShard(stored), "VAULT_DAMAGED", "also if a key of that number is made again");
+    await refuses(t, opens(hsm, stored), "VAULT_DAMAGED", "also if a key of that number is made again");
     await hsm.destroySealKey({ generation: 2 });
     await hsm.destroySealKey({ generation: 10 });
   });
@@ -136,7 +136,7 @@ export function hsmContract(t: Test, hsm: Hsm): void {
     const damaged = { ...vault, ct: bytes(48) };
     await refuses(t, hsm.commitPiece({ id, vault: damaged, aad }), "VAULT_DAMAGED", "a vault that does not open");
     const sealed = await hsm.commitPiece({ id, vault, aad });
-    t.equal(await hsm.checkShard({ vault, sealed, aad, digestPrefix, digest }), true, "the failed commit had kept the piece");
+    t.equal(await opens(hsm, { vault, sealed, aad, digestPrefix, digest }), true, "the failed commit had kept the piece");
     await refuses(t, hsm.commitPiece({ id, vault, aad }), "PIECE_MISSING", "the piece is gone once committed");
     await hsm.closeReceiving({ id });
     await hsm.closeReceiving({ id });
@@ -155,7 +155,7 @@ export function hsmContract(t: Test, hsm: Hsm): void {
     const enclave = generateRecipient();
     const to = { recipient: enclave.publicKey, info: utf8("release"), hpkeAad: utf8("request") };
     await hsm.reopen();
-    t.equal(await hsm.checkShard(stored), true);
+    t.equal(await opens(hsm, stored), true);
     const { enc, ct } = await hsm.releaseShard({ ...stored, ...to });
     t.same(open(enclave, enc, to.info, to.hpkeAad, ct), share, "the recipient gets the share");
     const spoil = (view: Uint8Array): Uint8Array => view.map((byte, index) => index === 3 ? byte ^ 0x10 : byte);
@@ -167,11 +167,19 @@ export function hsmContract(t: Test, hsm: Hsm): void {
       ["digest", { digest: spoil(stored.digest) }, "SHARE_DIGEST_MISMATCH"],
       ["digest prefix", { digestPrefix: utf8("another x") }, "SHARE_DIGEST_MISMATCH"],
     ] as const) {
-      t.equal(await hsm.checkShard({ ...stored, ...changed }), false, `checked with another ${what}`);
+      t.equal(await opens(hsm, { ...stored, ...changed }), false, `checked with another ${what}`);
       await refuses(t, hsm.releaseShard({ ...stored, ...changed, ...to }), code, `not released with another ${what}`);
     }
-    await refuses(t, hsm.checkShard({ ...stored, vault: { ...vault, enc: bytes(65) } }), "VAULT_DAMAGED", "a vault off the curve");
+    await refuses(t, opens(hsm, { ...stored, vault: { ...vault, enc: bytes(65) } }), "VAULT_DAMAGED", "a vault off the curve");
     await refuses(t, hsm.releaseShard({ ...stored, ...to, recipient: bytes(65) }), "SEAL_INVALID", "a recipient off the curve");
+  });
+
+  void t.test("of a batch it is said for each whether it opens", async (t) => {
+    const vault = { generation: 1, ...await hsm.createVault({ generation: 1 }) };
+    const [first, second, third] = [await dealIn(hsm, vault), await dealIn(hsm, vault), await dealIn(hsm, vault)].map(({ stored }) => stored);
+    t.same(await hsm.checkShards({ vault, shards: [first!, { ...second!, aad: info }, { ...third!, digest: first!.digest }, second!] }), [true, false, false, true]);
+    t.same(await hsm.checkShards({ vault, shards: [] }), []);
+    await refuses(t, hsm.checkShards({ vault: { ...vault, ct: bytes(48) }, shards: [] }), "VAULT_DAMAGED", "nothing is said without the vault");
   });
 
   void t.test("a whole batch moves to the next seal generation, or nothing", async (t) => {
@@ -184,8 +192,8 @@ export function hsmContract(t: Test, hsm: Hsm): void {
     await hsm.reopen();
     await hsm.destroySealKey({ generation: 1 });
     for (const [index, { stored }] of dealt.entries()) {
-      t.equal(await hsm.checkShard({ ...stored, vault: to, sealed: moved[index]! }), true, "opens under the new vault");
-      await refuses(t, hsm.checkShard(stored), "KEY_MISSING", "and no more under the old");
+      t.equal(await opens(hsm, { ...stored, vault: to, sealed: moved[index]! }), true, "opens under the new vault");
+      await refuses(t, opens(hsm, stored), "KEY_MISSING", "and no more under the old");
     }
     t.same(await hsm.resealShards({ from: to, to, shards: [] }), []);
     await hsm.destroySealKey({ generation: 2 });

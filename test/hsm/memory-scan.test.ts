@@ -8,7 +8,7 @@ import { concat, utf8 } from "../../agent/runtime/encoding.ts";
 import { combineShares } from "../../agent/sharding/shamir.ts";
 import { parseMaps, scanMemory } from "../../provisioning/demo/memory-scan.ts";
 import { entry, freshHsm, softhsm } from "./fixtures/token.ts";
-import { bytes, dealIn, makePiece } from "./pieces.ts";
+import { bytes, dealIn, makePiece, opens } from "./pieces.ts";
 import { dealerXs, newXs, Reshard } from "./reshard-scene.ts";
 
 /** A secret in the forms in which it gets stuck: whole, either half, reversed, as text. */
@@ -111,7 +111,8 @@ void t.test("the hsm process keeps no copy of a share, a vault key or a challeng
   const failed = makePiece();
   for (const [index, piece] of pieces.entries()) {
     const { stored } = await dealIn(hsm, vault, piece, `birth-${index}`);
-    t.equal(await hsm.checkShard(stored), true);
+    t.equal(await opens(hsm, stored), true);
+    t.same(await hsm.checkShards({ vault, shards: [stored, { ...stored, digest: failed.digest }, { ...stored, aad: info }, stored] }), [true, false, false, true]);
     const { enc, ct } = await hsm.releaseShard({ ...stored, recipient: enclave.publicKey, info, hpkeAad: aad });
     t.same(open(enclave, enc, info, aad, ct), piece.share, "the vault key and share are the known ones");
     await hsm.resealShards({ from: vault, to: next, shards: [stored] });

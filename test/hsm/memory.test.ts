@@ -1,9 +1,23 @@
 import t from "tap";
-import { memoryHsm } from "../support/memory-hsm.ts";
+import { memoryHsm, memoryToken } from "../support/memory-hsm.ts";
 import { hsmContract } from "./contract.ts";
+import { dealIn } from "./pieces.ts";
 import { Reshard } from "./reshard-scene.ts";
 
 hsmContract(t, memoryHsm());
+
+void t.test("a batch costs one opening of its vault", async (t) => {
+  const token = memoryToken();
+  const hsm = memoryHsm("one", token);
+  await hsm.createSealKey({ generation: 1 });
+  const vault = { generation: 1, ...await hsm.createVault({ generation: 1 }) };
+  const { stored } = await dealIn(hsm, vault);
+  const key = token.seals.get(1)!;
+  let agreed = 0;
+  token.seals.set(1, { ...key, agree: (peer) => { agreed += 1; return key.agree(peer); } });
+  t.same(await hsm.checkShards({ vault, shards: [stored, stored, stored] }), [true, true, true]);
+  t.equal(agreed, 1);
+});
 
 void t.test("what is closed while its call is under way keeps nothing", async (t) => {
   const hsm = memoryHsm();

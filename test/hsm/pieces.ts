@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import type { Hsm } from "../../agent/hsm/client.ts";
+import type { Hsm, StoredShard } from "../../agent/hsm/client.ts";
 import { seal } from "../../agent/protocol/seal.ts";
 import { concat, utf8 } from "../../agent/runtime/encoding.ts";
 
@@ -11,6 +11,12 @@ export const sha256 = (...parts: readonly Uint8Array[]): Uint8Array => new Uint8
 export function makePiece(): { share: Uint8Array; mask: Uint8Array; digestPrefix: Uint8Array; digest: Uint8Array } {
   const share = bytes(32);
   return { share, mask: bytes(16), digestPrefix: prefix, digest: sha256(prefix, share) };
+}
+
+/** Whether the HSM opens this one shard. */
+export async function opens(hsm: Hsm, { vault, ...shard }: StoredShard): Promise<boolean | undefined> {
+  const [open] = await hsm.checkShards({ vault, shards: [shard] });
+  return open;
 }
 
 /** Deals `share` into the HSM under `vault` as a birth does, and gives what the box's store would hold. */

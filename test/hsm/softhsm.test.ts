@@ -52,6 +52,9 @@ if (softhsm === undefined) {
     await t.rejects(hsm.dealShards({ ...deal, shards: [...stored, stored[0]!] }), { code: "IPC_BAD_ARGUMENTS", message: /shards/ });
     await t.rejects(hsm.dealShards({ ...deal, holders: to }), { code: "IPC_BAD_ARGUMENTS", message: /holders/ });
     await t.rejects(hsm.dealShards({ ...deal, witnesses: to }), { code: "IPC_BAD_ARGUMENTS", message: /witnesses/ });
+    const most = Array.from({ length: 4096 }, () => stored[0]!);
+    t.same(await hsm.checkShards({ vault, shards: most }), most.map(() => true));
+    await t.rejects(hsm.checkShards({ vault, shards: [...most, stored[0]!] }), { code: "IPC_BAD_ARGUMENTS", message: /shards/ });
     await t.rejects(hsm.dealShards({ ...deal, shards: [] }), { code: "IPC_BAD_ARGUMENTS", message: /shards/ });
     const { holders, witnesses } = await hsm.dealShards(deal);
     t.same([holders[0]!.ct.length, witnesses.length], [32_032, 255]);

@@ -17,11 +17,8 @@ export async function inspect({ store, hsm }: { readonly store: Store; readonly 
   const shelf = new Shelf(store, site, box);
   // The agent goes on meanwhile: what belongs together is read in one go.
   const { generation } = shelf.vault();
-  const shelved = shelf.all().map((one) => ({ one, stored: shelf.toOpen(one) }));
-  const shards = [];
-  for (const { one: { state, record }, stored } of shelved) {
-    const good = await hsm.checkShard(stored).catch(() => false);
-    shards.push({ key: record.key, record: keyRecordHash(record), state, good });
-  }
+  const shelved = shelf.all();
+  const opens = await hsm.checkShards(shelf.batch(shelved)).catch(() => []);
+  const shards = shelved.map(({ state, record }, i) => ({ key: record.key, record: keyRecordHash(record), state, good: opens[i] === true }));
   return { shards, generation, sealKeys: await hsm.sealKeys() };
 }

@@ -110,8 +110,8 @@ void t.test("one after the other is a loss each time", async (t) => {
 void t.test("health is not ability: an HSM that is gone, or a shard that does not open, within one interval (custody §4, row 20)", async (t) => {
   for (const break_ of [
     (site: InProcessSite): void => { site.box("box-2").hsm.selfTest = () => Promise.reject(new Error("unplugged")); site.box("box-2").hsm.mac = () => Promise.reject(new Error("unplugged")); },
-    (site: InProcessSite): void => { site.box("box-2").hsm.checkShard = () => Promise.resolve(false); },
-    (site: InProcessSite): void => { site.box("box-2").hsm.checkShard = () => Promise.reject(new Error("unplugged")); },
+    (site: InProcessSite): void => { site.box("box-2").hsm.checkShards = () => Promise.resolve([false]); },
+    (site: InProcessSite): void => { site.box("box-2").hsm.checkShards = () => Promise.reject(new Error("unplugged")); },
   ]) {
     const site = await withKey();
     const whole = { ...site.box("box-2").hsm };

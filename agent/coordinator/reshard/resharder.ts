@@ -1,6 +1,7 @@
 import { keyRecordHash, type KeyRecord } from "../../protocol/key-record.ts";
-import { mostBatchKeys, type ReshardPlan, type ReshardReason } from "../../protocol/reshard.ts";
+import type { ReshardPlan, ReshardReason } from "../../protocol/reshard.ts";
 import { signStatement } from "../../protocol/statement.ts";
+import { batchesOf, type Batch, type Planned, type Proposed } from "../../rules/reshard/batch.ts";
 import { changes } from "../../rules/reshard/plan.ts";
 import { stepDrive } from "../../rules/reshard/drive.ts";
 import { proposeReshard, type BoxView, type Hold, type Proposal } from "../../rules/reshard/propose.ts";
@@ -19,13 +20,11 @@ import { planHashOf } from "./plan-hash.ts";
 
 export class ReshardError extends ShardkeepError<"UNKNOWN_KEY" | "RESHARD_HELD" | "RESHARD_FAILED"> {}
 
-type Planned = Extract<Proposal, { kind: "plan" }>;
-interface Batch { readonly proposal: Planned; readonly records: KeyRecord[] }
 interface Order { readonly resolve: (record: KeyRecord) => void; readonly reject: (error: unknown) => void }
 
-/** Records and digests of a batch fit one message: so many shares in all. */
-const mostShares = 3600;
 const considerMs = 500;
+/** How many keys a line names that is about many. */
+const mostNamed = 3;
 
 /** Decides what is to be re-sharded, one batch at a time, and has every attempt carried to its end. */
 export class Resharder {
@@ -128,32 +127,27 @@ export class Resharder {
   #batches(): Batch[] {
     const busy = this.#journal.busyKeys();
     const boxes = this.#views();
-    const batches = new Map<string, Batch>();
+    const proposed: Proposed[] = [];
+    const held = new Map<Hold, string[]>();
     for (const { record } of this.#keys.all()) {
       const { key } = record;
       if (busy.has(key) || !this.#patience.mayTry(key)) continue;
       const proposal = proposeReshard(record, boxes, this.#patience.wish(record));
-      this.#note(key, proposal);
-      if (proposal.kind !== "plan") continue;
-      const { threshold, size, margin, holders } = record;
-      // Also the old holders: with those of one key only, a lost box of another would never be shown D.
-      const name = JSON.stringify([proposal, holders.map(({ box }) => box), threshold, size, margin, this.#patience.part(key)]);
-      const batch = batches.get(name) ?? { proposal, records: [] };
-      const most = Math.min(mostBatchKeys, Math.floor(mostShares / proposal.holders.length));
-      if (batch.records.length < most) batch.records.push(record);
-      batches.set(name, batch);
+      const hold = this.#note(key, proposal);
+      if (hold !== null) held.set(hold, held.get(hold) ?? []).get(hold)?.push(key);
+      if (proposal.kind === "plan") proposed.push({ record, proposal, part: this.#patience.part(key) });
     }
-    return [...batches.values()];
+    for (const [why, keys] of held) this.#parts.log.error("re-shard held", { keys: keys.length, key: named(keys), why });
+    return batchesOf(proposed);
   }
 
-  #note(key: string, proposal: Proposal): void {
+  /** Keeps what holds a key; gives it where it is new and does not pass by itself: people must hear of it. */
+  #note(key: string, proposal: Proposal): Hold | null {
     const hold = proposal.kind === "hold" ? proposal.why : null;
-    if ((this.#holds.get(key) ?? null) === hold) return;
+    if ((this.#holds.get(key) ?? null) === hold) return null;
     if (hold === null) this.#holds.delete(key);
-    else {
-      this.#holds.set(key, hold);
-      if (hold !== "window" && hold !== "absent") this.#parts.log.error("re-shard held", { key, why: hold });
-    }
+    else this.#holds.set(key, hold);
+    return hold === "window" || hold === "absent" ? null : hold;
   }
 
   #views(): BoxView[] {
@@ -263,6 +257,9 @@ export class Resharder {
     return record.holders.filter(({ box }) => this.#fleet.isLive(box)).length;
   }
 }
+
+/** The first few of many. */
+const named = (keys: readonly string[]): string => [...keys.slice(0, mostNamed), ...(keys.length > mostNamed ? ["…"] : [])].join(" ");
 
 function describe(outcome: Exclude<Outcome, { kind: "prepared" }>): string {
   switch (outcome.kind) {

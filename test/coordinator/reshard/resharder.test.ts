@@ -103,6 +103,15 @@ void t.test("orders: no such key, and what holds is said at once", async (t) => 
   await clock.until(() => bench.status().held === null, 60_000, "all are back");
 });
 
+void t.test("many keys held for one reason are one alarm, which says how many and names the first", async (t) => {
+  const keys = ["a", "b", "c", "d", "e"];
+  const { bench, clock } = await begin({ keys, change: { margin: 2 } });
+  bench.down.add("box-5");
+  await clock.until(() => keys.every((key) => bench.status(key).held === "floor"), 60_000, "the hold");
+  await clock.advance(5000);
+  t.strictSame(bench.logged.filter((line) => line.startsWith("re-shard held")), ['re-shard held {"keys":5,"key":"a b c …","why":"floor"}'], "and not again at every look");
+});
+
 void t.test("a box that is lost makes room for a spare, and comes back as one", async (t) => {
   const { bench, fleet, clock } = await begin({ boxes: 6 });
   bench.down.add("box-2");
