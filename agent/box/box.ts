@@ -3,6 +3,7 @@ import { keyRecordHash } from "../protocol/key-record.ts";
 import { boxRequests } from "../protocol/messages.ts";
 import { Refusal } from "../rules/refusal.ts";
 import { Turns } from "../runtime/turns.ts";
+import { Approvals } from "./approval.ts";
 import { Attempts } from "./attempts.ts";
 import { Births } from "./birth.ts";
 import type { BoxConfig } from "./config.ts";
@@ -35,7 +36,7 @@ export class Box {
     // Births store shards too, and none may be stored while a seal generation changes.
     const turns = new Turns();
     const reshards = new Reshards(
-      parts, shelf, new Attempts(parts.store, parts.clock, reshardWindowMs), new Generations(parts, shelf), turns,
+      parts, shelf, new Attempts(parts.store, parts.clock, reshardWindowMs), new Generations(parts, shelf), new Approvals(parts, requests), turns,
       ({ record }) => holder.isUsing(keyRecordHash(record)),
     );
     this.#reshards = reshards;

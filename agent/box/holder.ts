@@ -1,20 +1,16 @@
-import { z } from "zod";
 import type { Evidence } from "../protocol/evidence.ts";
 import { releaseContext } from "../protocol/key-record.ts";
 import { approvalWindowMs } from "../protocol/nonces.ts";
 import { counter, type Sealed } from "../protocol/primitives.ts";
 import { challengeMessage, type RequestFields } from "../protocol/request.ts";
 import { judgeUse, type Judged } from "../rules/judge.ts";
-import { admit } from "../rules/limit.ts";
 import { Refusal } from "../rules/refusal.ts";
 import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
-import { Turns } from "../runtime/turns.ts";
-import { getJson, putJson } from "../store/json.ts";
+import { getJson } from "../store/json.ts";
+import { Limits } from "./limits.ts";
 import type { BoxParts } from "./parts.ts";
 import type { Requests } from "./requests.ts";
 import type { Shelf, Shelved } from "./shelf.ts";
-
-const limitState = z.strictObject({ windowMs: z.number().min(0), count: z.int().min(0) });
 
 interface Challenged {
   readonly at: number;
@@ -37,15 +33,13 @@ export class Holder {
   readonly #shelf: Shelf;
   readonly #requests: Requests;
   readonly #challenged = new Map<string, Challenged>();
-  readonly #lastCounted = new Map<string, number>();
-  readonly #startedAt: number;
-  readonly #turns = new Turns();
+  readonly #limits: Limits;
 
   constructor(parts: BoxParts, shelf: Shelf, requests: Requests) {
     this.#parts = parts;
     this.#shelf = shelf;
     this.#requests = requests;
-    this.#startedAt = parts.clock.now();
+    this.#limits = new Limits(parts);
   }
 
   /** Judges the whole request and answers the challenge with the HSM's MAC, base64url of 32 bytes. */
@@ -120,7 +114,7 @@ export class Holder {
     const known = this.#challenged.get(digest);
     if (known !== undefined) return known;
     const { key, operation } = fields.use.body;
-    const counted = rule.limit === undefined ? Promise.resolve() : this.#count(key, operation, rule.limit);
+    const counted = rule.limit === undefined ? Promise.resolve() : this.#limits.count(key, operation, rule.limit);
     const challenged = { at: this.#parts.clock.now(), fields, counted, over: false };
     counted.catch(() => this.#challenged.delete(digest));
     this.#note(digest, challenged);
@@ -134,20 +128,5 @@ export class Holder {
       this.#challenged.delete(old);
     }
     this.#challenged.set(digest, challenged);
-  }
-
-  /** Counts towards the rule's limit, durably before the answer (protocol.md §3); one at a time. */
-  #count(key: string, operation: string, limit: string): Promise<void> {
-    return this.#turns.run(() => this.#countNow(key, operation, limit));
-  }
-
-  async #countNow(key: string, operation: string, limit: string): Promise<void> {
-    const { store, clock } = this.#parts;
-    const name = `limit/${key}/${operation}`;
-    const now = clock.now();
-    const state = admit(limit, getJson(store, name, limitState), now - (this.#lastCounted.get(name) ?? this.#startedAt));
-    if (state === null) throw new Refusal("RATE_LIMITED", `the rule allows ${limit} with key ${key}`, { retryable: true });
-    this.#lastCounted.set(name, now);
-    await store.commit([putJson(name, state)]);
   }
 }

@@ -2,7 +2,7 @@ import type { Matched } from "../../firmware-bridge/client.ts";
 import type { Evidence } from "../protocol/evidence.ts";
 import { templatePrefix } from "../protocol/evidence.ts";
 import type { RefusedFinger } from "../protocol/messages.ts";
-import { requestCode, type RequestFields } from "../protocol/request.ts";
+import { requestCode, type AnyFields, type Use } from "../protocol/request.ts";
 import { signStatement } from "../protocol/statement.ts";
 import { judgeRequest, type Judged } from "../rules/judge.ts";
 import { mayAttest } from "../rules/policy.ts";
@@ -14,8 +14,17 @@ import type { Requests } from "./requests.ts";
 
 type PromptPart = { readonly state: "queued" } | { readonly state: "shown"; readonly display: "none" | "console" | "lcd" } | { readonly state: "refused"; readonly reason: RefusedFinger };
 
+/** What people approve, in words: the new parameters are all that they see of a re-shard. */
+function askedFor({ by, body }: Use): string {
+  const { operation, resource, key, reshard } = body;
+  if (reshard === undefined) return `${by} asks to ${operation} ${resource} with key ${key}`;
+  const { holders, ...numbers } = reshard;
+  const wanted = [...Object.entries(numbers).map(([name, value]) => `${name} ${value}`), ...(holders === undefined ? [] : [`holders ${holders.join(" ")}`])];
+  return `${by} asks to re-shard key ${key}: ${wanted.join(", ") || "as it is"}`;
+}
+
 interface Prompt {
-  readonly fields: RequestFields;
+  readonly fields: AnyFields;
   readonly judged: Judged;
   readonly part: (value: PromptPart) => void;
   readonly resolve: (evidence: Evidence) => void;
@@ -45,7 +54,7 @@ export class Prompts {
   }
 
   /** Resolves with this box's evidence once a person who may attest has touched for this request. */
-  async prompt(fields: RequestFields, coordinatorBoot: string, part: (value: PromptPart) => void): Promise<Evidence> {
+  async prompt(fields: AnyFields, coordinatorBoot: string, part: (value: PromptPart) => void): Promise<Evidence> {
     const { records, box, nonces } = this.#parts;
     const judged = judgeRequest(fields, records.judge(box, (nonce) => nonces.honours(nonce), coordinatorBoot));
     this.#requests.see(judged.digest, fields.deadlineMs);
@@ -84,7 +93,7 @@ export class Prompts {
     const { display } = this.#parts;
     const { digest, rule } = prompt.judged;
     const { use } = prompt.fields;
-    display.show([`${use.by} asks to ${use.body.operation} ${use.body.resource} with key ${use.body.key}`, `reason: ${use.body.reason}`, `code ${requestCode(digest)}: touch the sensor to approve`]);
+    display.show([askedFor(use), `reason: ${use.body.reason}`, `code ${requestCode(digest)}: touch the sensor to approve`]);
     prompt.part({ state: "shown", display: display.kind });
     for (;;) {
       const leftMs = this.#requests.leftMs(digest);

@@ -1,8 +1,6 @@
-import type { Evidence } from "../protocol/evidence.ts";
 import type { Join, SealedStatement } from "../protocol/key-record.ts";
 import { atRestAad, keyRecordHash, sharePrefix } from "../protocol/key-record.ts";
 import type { Sealed } from "../protocol/primitives.ts";
-import type { RequestFields } from "../protocol/request.ts";
 import {
   batchHash, type BatchActivated, type BatchBurn, type BatchDestroyed, type BatchPrepared, type Burial, type ReshardCheck, type ReshardDeal, type ReshardPlan, type Settlement,
 } from "../protocol/reshard.ts";
@@ -11,18 +9,16 @@ import { stepAttempt, type AttemptEvent, type Transition } from "../rules/reshar
 import { isBuried, isPlanned, isPreparedByAll, isSettled } from "../rules/reshard/certificates.ts";
 import { hashesOf, judgeReshardChecks, recordsOf } from "../rules/reshard/deal.ts";
 import { changes, judgeReshardPlan, mostJump } from "../rules/reshard/plan.ts";
-import { judgeUse } from "../rules/judge.ts";
 import { Refusal } from "../rules/refusal.ts";
 import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
 import type { Turns } from "../runtime/turns.ts";
 import type { Change } from "../store/store.ts";
+import type { Approval, Approvals } from "./approval.ts";
 import type { Attempts, KeptAttempt } from "./attempts.ts";
 import { Dealings } from "./dealings.ts";
 import type { Generations } from "./generations.ts";
 import type { BoxParts } from "./parts.ts";
 import type { Shelf, Shelved } from "./shelf.ts";
-
-export interface Approval { readonly fields: RequestFields; readonly evidence: readonly Evidence[] }
 
 const bytes = (text: string): Uint8Array => fromBase64url(text) ?? new Uint8Array();
 const sweepAgainMs = 1000;
@@ -37,15 +33,17 @@ export class Reshards {
   readonly #attempts: Attempts;
   readonly #generations: Generations;
   readonly #dealings: Dealings;
+  readonly #approvals: Approvals;
   readonly #isUsed: (one: Shelved) => boolean;
   readonly #turns: Turns;
 
-  constructor(parts: BoxParts, shelf: Shelf, attempts: Attempts, generations: Generations, turns: Turns, isUsed: (one: Shelved) => boolean) {
+  constructor(parts: BoxParts, shelf: Shelf, attempts: Attempts, generations: Generations, approvals: Approvals, turns: Turns, isUsed: (one: Shelved) => boolean) {
     this.#parts = parts;
     this.#shelf = shelf;
     this.#attempts = attempts;
     this.#generations = generations;
     this.#dealings = new Dealings(parts, shelf);
+    this.#approvals = approvals;
     this.#turns = turns;
     this.#isUsed = isUsed;
   }
@@ -65,12 +63,15 @@ export class Reshards {
       if (this.#attempts.get(planHash) !== undefined) throw new Refusal("ATTEMPT_LOST", `${box} was restarted since it joined this attempt, or has ended it`);
       const open = this.#attempts.openKeys();
       const changed = this.#attempts.changedKeys();
+      const current = (key: string) => this.#shelf.get(key, "current")?.record;
+      const approved = this.#approvals.judge(plan, approval, current, coordinatorBoot);
       judgeReshardPlan(plan, {
         box, siteRecord: records.current, isQuarantined: (other) => records.isQuarantined(other),
-        current: (key) => this.#shelf.get(key, "current")?.record,
+        current,
         lastAttempt: (key) => this.#attempts.last(key), isOpen: (key) => open.has(key), changedLately: (key) => changed.has(key),
-        approved: approval !== null && this.#isApproved(planHash, plan, approval, coordinatorBoot),
+        approved: approved !== null,
       });
+      if (approved !== null) await this.#approvals.count(approved, plan);
       // Whoever is to be named has been named: another attempt begins on these keys.
       const keys = new Set(plan.body.keys.map(({ key }) => key));
       await this.#dealings.closeAbout((other) => other.body.keys.some(({ key }) => keys.has(key)));
@@ -176,16 +177,6 @@ export class Reshards {
       if (this.#get(planHash).stage !== "burnt") throw new Refusal("ATTEMPT_OPEN", "no seal is opened before the BURN certificate");
       return await this.#dealings.reveal(planHash, check);
     });
-  }
-
-  #isApproved(planHash: string, plan: ReshardPlan, { fields, evidence }: Approval, coordinatorBoot: string): boolean {
-    const { records, nonces, box } = this.#parts;
-    judgeUse(fields, evidence, records.judge(box, (own) => nonces.honours(own), coordinatorBoot));
-    const { body } = fields.use;
-    if (body.operation !== "reshard" || fields.record !== planHash || body.request !== plan.body.request || plan.body.keys.some(({ key }) => key !== body.key)) {
-      throw new Refusal("PLAN_REFUSED", "the people approved another plan");
-    }
-    return true;
   }
 
   #get(planHash: string): KeptAttempt {

@@ -2,8 +2,8 @@ import type { z } from "zod";
 import { payloadCommitment, saltedPayload } from "../protocol/ciphertext.ts";
 import type { Signer } from "../protocol/es256.ts";
 import type { clientRequests, UsePart } from "../protocol/messages.ts";
-import { requestCode, requestDigest, type KeyParameters, type RequestFields, type Use, type UseBody } from "../protocol/request.ts";
-import { openResult, sealPayload } from "../protocol/result.ts";
+import { requestCode, requestDigest, type AnyFields, type KeyParameters, type RequestFields, type ReshardParameters, type Use, type UseBody } from "../protocol/request.ts";
+import { openResult, ResultError, sealPayload } from "../protocol/result.ts";
 import { generateRecipient } from "../protocol/seal.ts";
 import type { Operation, Rule, SiteRecordRef } from "../protocol/site-record.ts";
 import { signStatement, statementHash } from "../protocol/statement.ts";
@@ -30,7 +30,7 @@ export interface Ask {
 
 type Accepted = Extract<UsePart, { state: "accepted" }>;
 /** How it goes on; `code` is what every display shows for this request. */
-export type Progress = Exclude<UsePart, Accepted> | { readonly state: "accepted"; readonly code: string; readonly fields: RequestFields; readonly rule: Rule };
+export type Progress = Exclude<UsePart, Accepted> | { readonly state: "accepted"; readonly code: string; readonly fields: AnyFields; readonly rule: Rule };
 
 export interface UseOptions {
   readonly onProgress?: (progress: Progress) => void;
@@ -68,7 +68,7 @@ const saltBytes = 32;
 type Answer = z.infer<typeof clientRequests.use.response>;
 
 /** A request, prepared and signed; its payload waits for the enclave. */
-async function prepare({ site, client, signer, random }: UseParts, { payload, ...ask }: Ask, resultKey: Uint8Array): Promise<{ use: Use; salted: Uint8Array }> {
+export async function prepare({ site, client, signer, random }: UseParts, { payload, ...ask }: Ask & { readonly reshard?: ReshardParameters }, resultKey: Uint8Array): Promise<{ use: Use; salted: Uint8Array }> {
   const salt = random.bytes(saltBytes);
   const salted = saltedPayload(salt, payload);
   try {
@@ -76,6 +76,7 @@ async function prepare({ site, client, signer, random }: UseParts, { payload, ..
       request: toBase64url(random.bytes(16)), reason: ask.reason, key: ask.key, operation: ask.operation, resource: ask.resource,
       commitment: payloadCommitment(site, salt, payload), resultKey: toBase64url(resultKey),
       ...(ask.create === undefined ? {} : { create: ask.create }),
+      ...(ask.reshard === undefined ? {} : { reshard: ask.reshard }),
     };
     return { use: await signStatement(signer, "use", site, client, body), salted };
   } catch (error) {
@@ -97,6 +98,7 @@ export async function runUse(parts: UseParts, ask: Ask, options: UseOptions = {}
   try {
     const followed = await new Following(parts, use, salted, options).answer();
     const { fields, digest, code, answer } = followed;
+    if (!("enclave" in fields) || !("enclave" in answer)) throw new ResultError("RESULT_INVALID", "the answer is no result of an enclave", { remedy: suspicious });
     const { seal, sign } = fields.enclave;
     if (answer.enclave.seal !== seal || answer.enclave.sign !== sign) throw new ClientError("ENCLAVE_CHANGED", "the answer comes from another enclave than the one that was announced", { remedy: suspicious });
     return { result: openResult(recipient, parts.site, digest, sign, answer), fields, code };
@@ -106,12 +108,13 @@ export async function runUse(parts: UseParts, ask: Ask, options: UseOptions = {}
   }
 }
 
-const suspicious = "do not repeat it before you know why: the coordinator or the network changed what you asked for";
+export const suspicious = "do not repeat it before you know why: the coordinator or the network changed what you asked for";
 
 /** Throws unless the accepted fields are those of this request, at this coordinator, under this site record. */
-function checkAccepted({ boot, siteRecord }: UseParts, use: Use, fields: RequestFields): void {
+function checkAccepted({ boot, siteRecord }: UseParts, use: Use, fields: AnyFields): void {
   // The hash covers everything but the signature; a second signature over the same words is still ours.
   if (statementHash(fields.use) !== statementHash(use)) throw new ClientError("REQUEST_CHANGED", "the coordinator accepted another request than the one that was signed here", { remedy: suspicious });
+  if ((use.body.operation === "reshard") === ("enclave" in fields)) throw new ClientError("REQUEST_CHANGED", "the request was bound to an enclave that it does not need, or to none", { remedy: suspicious });
   if (fields.coordinator.boot !== boot()) throw new ClientError("COORDINATOR_CHANGED", "the request was accepted by another session of the coordinator", { remedy: "ask again: it may have been restarted", retryable: true });
   const known = siteRecord();
   if (fields.siteRecord.version !== known?.version || fields.siteRecord.hash !== known.hash) {
@@ -119,10 +122,10 @@ function checkAccepted({ boot, siteRecord }: UseParts, use: Use, fields: Request
   }
 }
 
-interface Followed { readonly fields: RequestFields; readonly digest: string; readonly code: string; readonly answer: Answer }
+interface Followed { readonly fields: AnyFields; readonly digest: string; readonly code: string; readonly answer: Answer }
 
 /** One request under way: its parts, its deadlines, its withdrawal. */
-class Following {
+export class Following {
   readonly #parts: UseParts;
   readonly #use: Use;
   readonly #salted: Uint8Array;
@@ -182,6 +185,7 @@ class Following {
     this.#accepted = { fields, digest, code };
     this.#within(fields.deadlineMs + afterMs, new ClientError("TIMED_OUT", "the time for this operation is over and the coordinator is silent", { retryable: true, remedy: "shardkeep status" }));
     this.#options.onProgress?.({ state: "accepted", code, fields, rule });
+    if (!("enclave" in fields)) return; // nothing is combined: there is nobody to send it to
     const payload = sealPayload(this.#parts.site, this.#use.body, fields.enclave.seal, this.#salted);
     this.#parts.request("payload", { request: this.#use.body.request, payload }).catch((error: unknown) => { this.#giveUp(error); });
   }

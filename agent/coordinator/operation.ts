@@ -4,7 +4,7 @@ import type { Evidence } from "../protocol/evidence.ts";
 import { boxRequests, type clientRequests, type UsePart } from "../protocol/messages.ts";
 import { keyRecordHash, type KeyRecord } from "../protocol/key-record.ts";
 import type { Sealed } from "../protocol/primitives.ts";
-import { challengeMessage, requestDigest, type RequestFields } from "../protocol/request.ts";
+import { challengeMessage, requestDigest, type ApprovalFields, type RequestFields } from "../protocol/request.ts";
 import type { Rule } from "../protocol/site-record.ts";
 import { judgeEvidence } from "../rules/judge.ts";
 import { openOperation, stepOperation, type OperationEffect, type OperationEvent, type OperationState, type Verdict } from "../rules/operation.ts";
@@ -18,18 +18,21 @@ import type { CoordinatorParts } from "./parts.ts";
 
 export type UseResult = z.infer<typeof clientRequests.use.response>;
 
-export interface OperationPlan {
-  readonly fields: RequestFields;
+/** Of every operation. */
+export interface Shared {
   readonly rule: Rule;
   /** The person for whom the client acts; undefined for a service. */
   readonly requester: string | undefined;
-  readonly enclave: Enclave;
-  /** Of the key that is used; undefined where one is being made. */
-  readonly record: KeyRecord | undefined;
-  /** Makes the key, once the evidence is there. */
-  readonly create?: (evidence: readonly Evidence[]) => Promise<UseResult>;
   readonly onPart: (part: UsePart) => void;
 }
+/** What is done once the evidence is there, where that is not the key's use. */
+type Make = (evidence: readonly Evidence[]) => Promise<UseResult>;
+export type OperationPlan = Shared & (
+  | { readonly kind: "use"; readonly fields: RequestFields; readonly enclave: Enclave; readonly record: KeyRecord }
+  | { readonly kind: "create"; readonly fields: RequestFields; readonly enclave: Enclave; readonly make: Make }
+  /** Nothing is combined: there is no enclave, and no payload to wait for. */
+  | { readonly kind: "reshard"; readonly fields: ApprovalFields; readonly make: Make }
+);
 
 interface Settle {
   readonly resolve: (result: UseResult) => void;
@@ -41,7 +44,7 @@ const bytes = (text: string): Uint8Array => fromBase64url(text) ?? new Uint8Arra
 
 /**
  * One operation under way: carries out the effects of the table in rules/operation.ts and feeds what
- * happens back to it. Every path ends the enclave and takes the prompts back.
+ * happens back to it. Every path ends the enclave, where there is one, and takes the prompts back.
  */
 export class Operation {
   readonly #parts: CoordinatorParts;
@@ -64,8 +67,8 @@ export class Operation {
     this.#fleet = fleet;
     this.#plan = plan;
     this.digest = requestDigest(plan.fields);
-    const holders = (plan.record?.holders ?? []).map(({ box }) => box).filter((box) => fleet.isLive(box));
-    this.#state = openOperation(plan.record === undefined ? "create" : "use", plan.record?.threshold ?? 0, holders, parts.config.mostRefusedFingers);
+    const { threshold, holders } = plan.kind === "use" ? plan.record : { threshold: 0, holders: [] };
+    this.#state = openOperation(plan.kind, threshold, holders.map(({ box }) => box).filter((box) => fleet.isLive(box)), parts.config.mostRefusedFingers);
     let settle: Settle = { resolve: () => undefined, reject: () => undefined };
     this.result = new Promise((resolve, reject) => { settle = { resolve, reject }; });
     this.#settle = settle;
@@ -81,9 +84,14 @@ export class Operation {
     return this.#plan.fields.use.by;
   }
 
+  /** Asks people at once, where no payload comes. */
+  begin(): void {
+    if (this.#plan.kind === "reshard") this.dispatch({ type: "payload" });
+  }
+
   /** The client's payload, sealed to the enclave; nobody is prompted before it fits its commitment. */
   async payload(sealed: Sealed): Promise<void> {
-    if (this.#state.phase !== "opening") throw operationError("PAYLOAD_MISMATCH", "this request has its payload already");
+    if (this.#state.phase !== "opening" || this.#plan.kind === "reshard") throw operationError("PAYLOAD_MISMATCH", "this request has its payload already, or needs none");
     try {
       await this.#plan.enclave.payload({ site: this.#parts.config.site, use: this.#plan.fields.use.body, enc: sealed.enc, ct: sealed.ct });
       this.dispatch({ type: "payload" });
@@ -114,7 +122,7 @@ export class Operation {
       case "grace": this.#cancels.push(this.#parts.clock.after(this.#parts.config.graceMs, () => { this.dispatch({ type: "grace-over" }); })); break;
       case "release": for (const box of effect.boxes) void this.#release(box); break;
       case "compute": void this.#compute(effect.boxes); break;
-      case "create": this.#takePromptsBack(); void this.#create(); break;
+      case "create": this.#takePromptsBack(); void this.#make(); break;
       case "quarantine": void this.#fleet.quarantine(effect.box, "HSM_COMPROMISED"); break;
       case "finish": this.#finish(effect.error); break;
     }
@@ -193,8 +201,8 @@ export class Operation {
 
   async #challenge(box: string): Promise<void> {
     const { exchange, random, config, hsm } = this.#parts;
+    if (this.#plan.kind !== "use") return;
     const { fields, record, onPart } = this.#plan;
-    if (record === undefined) return;
     const nonce = toBase64url(random.bytes(16));
     try {
       const { mac } = await exchange.request(boxRequests, "challenge", box, { fields, evidence: this.#evidence, nonce }, { deadlineMs: challengeMs });
@@ -222,8 +230,9 @@ export class Operation {
   }
 
   async #compute(boxes: readonly string[]): Promise<void> {
+    if (this.#plan.kind !== "use") return;
     const { enclave, fields, record, onPart } = this.#plan;
-    if (record === undefined || keyRecordHash(record) !== fields.record) return;
+    if (keyRecordHash(record) !== fields.record) return;
     onPart({ state: "released", holders: [...boxes] });
     const shards = boxes.flatMap((box) => {
       const shard = this.#shards.get(box);
@@ -240,9 +249,10 @@ export class Operation {
     }
   }
 
-  async #create(): Promise<void> {
+  async #make(): Promise<void> {
+    if (this.#plan.kind === "use") return;
     try {
-      this.#finished = await this.#plan.create?.(this.#evidence);
+      this.#finished = await this.#plan.make(this.#evidence);
       this.dispatch({ type: "computed" });
     } catch (error) {
       this.#fail(error);
@@ -263,7 +273,7 @@ export class Operation {
     for (const cancel of this.#cancels) cancel();
     this.#takePromptsBack();
     this.#releaseOthers();
-    void this.#plan.enclave.end();
+    if (this.#plan.kind !== "reshard") void this.#plan.enclave.end();
     const { use } = this.#plan.fields;
     this.#parts.log.info("operation ended", { client: use.by, key: use.body.key, operation: use.body.operation, resource: use.body.resource, error: error ?? "none" });
     if (error === null && this.#finished !== undefined) this.#settle.resolve(this.#finished);

@@ -2,7 +2,8 @@ import type { Evidence } from "../protocol/evidence.ts";
 import type { UsePart } from "../protocol/messages.ts";
 import { keyRecordHash } from "../protocol/key-record.ts";
 import type { Sealed } from "../protocol/primitives.ts";
-import type { RequestFields, Use } from "../protocol/request.ts";
+import { requestDigest, type ApprovalFields, type ReshardParameters, type Use } from "../protocol/request.ts";
+import type { PlanKey } from "../protocol/reshard.ts";
 import { statementHash, verifyStatement } from "../protocol/statement.ts";
 import { ruleFor } from "../rules/policy.ts";
 import { Refusal } from "../rules/refusal.ts";
@@ -12,9 +13,10 @@ import { operationError } from "./failures.ts";
 import type { Fleet } from "./fleet.ts";
 import type { InUse } from "./in-use.ts";
 import type { KeyShelf } from "./key-shelf.ts";
-import { Operation, type UseResult } from "./operation.ts";
+import { Operation, type Shared, type UseResult } from "./operation.ts";
 import type { CoordinatorParts } from "./parts.ts";
 import type { Resharder } from "./reshard/resharder.ts";
+import { SiteError } from "./site-keeper.ts";
 
 /** Operations at once: each has an enclave process. */
 const mostOperations = 32;
@@ -57,6 +59,7 @@ export class Operations {
     try {
       operation = await this.#open(use, client, onPart);
       this.#running.set(operation.request, operation);
+      operation.begin();
     } finally {
       this.#starting -= 1;
     }
@@ -87,14 +90,15 @@ export class Operations {
     const known = record.clients.find((one) => one.id === use.by);
     if (known === undefined || use.by !== client || !verifyStatement(use, site.current.site, known.key)) throw new Refusal("REQUEST_FORGED", `the request is not signed by ${client}`);
     if (!record.sealed) throw new Refusal("NOT_SEALED", "the site record is not sealed: no key is made or used", { remedy: "shardkeep site seal" });
-    const { key, operation, resource, create } = use.body;
-    if (operation === "reshard") throw operationError("NOT_PERMITTED", "this version changes threshold, size or several holders of a key by a new key only");
+    const { key, operation, resource, create, reshard } = use.body;
     const rule = ruleFor(record, key, operation, resource);
     if (rule === undefined) throw operationError("NOT_PERMITTED", `no rule lets anybody ${operation} ${resource} with key ${key}`);
     if ((operation === "create") !== (create !== undefined)) throw new Refusal("REQUEST_FORGED", "key parameters and operation do not fit");
+    if ((operation === "reshard") !== (reshard !== undefined)) throw new Refusal("REQUEST_FORGED", "re-shard parameters and operation do not fit");
     this.#once(use.body.request);
 
     const shared = { rule, requester: known.person, onPart };
+    if (reshard !== undefined) return await this.#reshard(use, reshard, shared);
     if (create === undefined) {
       const served = this.#resharder.serving(key);
       if (served === undefined) throw operationError("NOT_PERMITTED", `there is no key ${key}`);
@@ -102,7 +106,7 @@ export class Operations {
       if (live < served.threshold) throw operationError("NOT_ENOUGH_HOLDERS", `${live} of ${served.holders.length} holders of ${key} are there, ${served.threshold} are needed`);
       const enclave = await enclaves.take();
       const fields = this.#fields(use, { epoch: served.epoch, attempt: served.attempt, record: keyRecordHash(served), enclave: enclave.keys });
-      return new Operation(this.#parts, this.#fleet, { ...shared, fields, enclave, record: served });
+      return new Operation(this.#parts, this.#fleet, { ...shared, kind: "use", fields, enclave, record: served });
     }
     const absent = create.holders.filter((box) => !this.#fleet.isLive(box));
     if (absent.length > 0) throw operationError("NOT_ENOUGH_HOLDERS", `a key is born only with all its holders there; missing: ${absent.join(", ")}`);
@@ -110,7 +114,20 @@ export class Operations {
     const enclave = await enclaves.take();
     const fields = this.#fields(use, { epoch: plan.body.epoch, attempt: plan.body.attempt, record: statementHash(plan), enclave: enclave.keys });
     const birth = (evidence: readonly Evidence[]): Promise<UseResult> => giveBirth(this.#parts, this.#keys, plan, fields, evidence, enclave, onPart);
-    return new Operation(this.#parts, this.#fleet, { ...shared, fields, enclave, record: undefined, create: birth });
+    return new Operation(this.#parts, this.#fleet, { ...shared, kind: "create", fields, enclave, make: birth });
+  }
+
+  /** No holder is challenged: every box judges the evidence in JOIN, before it deals or takes anything (docs/resharding.md). */
+  async #reshard(use: Use, wanted: ReshardParameters, shared: Shared): Promise<Operation> {
+    const { key, request } = use.body;
+    const unknown = (wanted.holders ?? []).filter((box) => this.#parts.site.kindOf(box) !== "box");
+    if (unknown.length > 0) throw new SiteError("UNKNOWN_BOX", `no boxes of this site: ${unknown.join(", ")}`, { remedy: "`shardkeep status` lists the boxes" });
+    const { approved } = this.#resharder;
+    const plan = await approved.plan(key, wanted, request);
+    const [{ epoch, attempt }] = plan.body.keys as [PlanKey];
+    const fields = this.#fields(use, { epoch, attempt, record: statementHash(plan) });
+    const make = async (evidence: readonly Evidence[]): Promise<UseResult> => ({ digest: requestDigest(fields), record: await approved.carryOut(plan, { fields, evidence: [...evidence] }) });
+    return new Operation(this.#parts, this.#fleet, { ...shared, kind: "reshard", fields, make });
   }
 
   #once(request: string): void {
@@ -119,7 +136,7 @@ export class Operations {
     this.#requests.add(request);
   }
 
-  #fields(use: Use, of: Pick<RequestFields, "epoch" | "attempt" | "record" | "enclave">): RequestFields {
+  #fields<Of extends Pick<ApprovalFields, "epoch" | "attempt" | "record">>(use: Use, of: Of): ApprovalFields & Of {
     const { config, session, site } = this.#parts;
     const nonces = this.#fleet.live().sort().flatMap((box) => {
       const nonce = this.#fleet.nonceOf(box);

@@ -4,7 +4,7 @@ import { boxHeartbeat, liveness } from "./heartbeat.ts";
 import { boxAnswer } from "./joining.ts";
 import { activated, certifiedRecord, check, deal, join, keyRecord, plan, prepared, sealed } from "./key-record.ts";
 import { base64url, counter, hash, id, label, publicKey, random128, sealedUpTo } from "./primitives.ts";
-import { enclaveKeys, requestFields, use } from "./request.ts";
+import { anyFields, approvalFields, enclaveKeys, requestFields, use } from "./request.ts";
 import {
   batchActivated, batchBurn, batchDestroyed, batchPrepared, burial, mostBatchKeys, reshardCheck, reshardDeal, reshardedRecord, reshardPlan, settlement,
 } from "./reshard.ts";
@@ -38,7 +38,7 @@ const destroyed = z.strictObject({ destroyed: batchDestroyed.nullable() });
 const reshardRequests = {
   /** `approval`: the people's request and evidence that the plan carries out. */
   "reshard-join": {
-    request: z.strictObject({ plan: reshardPlan, approval: z.strictObject({ fields: requestFields, evidence: z.array(evidence).max(16) }).nullable() }),
+    request: z.strictObject({ plan: reshardPlan, approval: z.strictObject({ fields: approvalFields, evidence: z.array(evidence).max(16) }).nullable() }),
     response: z.strictObject({ join }),
   },
   /** To a dealer; the pieces come back in the order of the deal. */
@@ -71,7 +71,7 @@ export const boxRequests = {
   /** The site record's versions after the one that the box has, oldest first. */
   record: { request: z.strictObject({ chain: z.array(siteRecord).min(1).max(32) }), response: siteRecordRef },
   prompt: {
-    request: z.strictObject({ fields: requestFields }),
+    request: z.strictObject({ fields: anyFields }),
     part: z.discriminatedUnion("state", [
       z.strictObject({ state: z.literal("queued") }),
       z.strictObject({ state: z.literal("shown"), display: z.enum(["none", "console", "lcd"]) }),
@@ -110,7 +110,7 @@ export const boxRequests = {
 
 /** How an operation goes on, as its requester sees it. */
 export const usePart = z.discriminatedUnion("state", [
-  z.strictObject({ state: z.literal("accepted"), fields: requestFields, rule }),
+  z.strictObject({ state: z.literal("accepted"), fields: anyFields, rule }),
   z.strictObject({ state: z.literal("waiting"), have: z.array(z.strictObject({ box: id, person: id })), still: z.string().max(400) }),
   z.strictObject({ state: z.literal("refused-finger"), box: id, reason: refusedFinger }),
   z.strictObject({ state: z.literal("challenged"), holders: z.array(id) }),
@@ -145,11 +145,14 @@ export const keyStatus = z.strictObject({
 /** Client → coordinator. */
 export const clientRequests = {
   hello: { request: z.strictObject({ nonce: random128 }), response: z.strictObject({ nonce: random128, fresh: random128, record: siteRecord }), fresh: false },
-  /** Announces an operation; its parts tell the progress, its answer is the sealed result. */
+  /** Announces an operation; its parts tell the progress, its answer is the sealed result, or the record that is in force. */
   use: {
     request: z.strictObject({ use }),
     part: usePart,
-    response: z.strictObject({ enclave: enclaveKeys, digest: hash, result: sealedUpTo(mostPayload), sig: base64url(64) }),
+    response: z.union([
+      z.strictObject({ enclave: enclaveKeys, digest: hash, result: sealedUpTo(mostPayload), sig: base64url(64) }),
+      z.strictObject({ digest: hash, record: keyRecord }),
+    ]),
   },
   payload: { request: z.strictObject({ request: random128, payload: sealedUpTo(mostPayload + 32) }), response: nothing },
   cancel: { request: z.strictObject({ request: random128 }), response: nothing },

@@ -16,6 +16,17 @@ export const keyParameters = z.strictObject({
 });
 export type KeyParameters = z.infer<typeof keyParameters>;
 
+/** How a key shall be from its next epoch on: read only with operation `reshard`. What is absent stays as it is. */
+export const reshardParameters = z.strictObject({
+  threshold: z.int().min(2).max(255).optional(),
+  /** How many holders; absent where they are named: as many as those. */
+  size: z.int().min(3).max(255).optional(),
+  margin: z.int().min(0).max(8).optional(),
+  /** Exactly these boxes. Absent: just so many leave, or may come, as the size says. */
+  holders: z.array(id).min(3).max(255).refine((boxes) => new Set(boxes).size === boxes.length, "a box stands twice").optional(),
+});
+export type ReshardParameters = z.infer<typeof reshardParameters>;
+
 /** What a client wants, signed by its identity key (protocol.md §3). */
 export const useBody = z.strictObject({
   request: random128,
@@ -28,6 +39,7 @@ export const useBody = z.strictObject({
   /** HPKE recipient of the result. */
   resultKey: publicKey,
   create: keyParameters.optional(),
+  reshard: reshardParameters.optional(),
 });
 export type UseBody = z.infer<typeof useBody>;
 export const use = statement("use", useBody);
@@ -61,8 +73,14 @@ export const requestFields = z.strictObject({
 });
 export type RequestFields = z.infer<typeof requestFields>;
 
+/** The same of a request by which nothing is combined: no enclave takes part. Key and record are those of its PLAN. */
+export const approvalFields = requestFields.omit({ enclave: true });
+export type ApprovalFields = z.infer<typeof approvalFields>;
+export const anyFields = z.union([requestFields, approvalFields]);
+export type AnyFields = z.infer<typeof anyFields>;
+
 /** The request digest, 32 bytes as base64url. */
-export function requestDigest(fields: RequestFields): string {
+export function requestDigest(fields: AnyFields): string {
   return toBase64url(digest("request", fields.use.site, fields));
 }
 

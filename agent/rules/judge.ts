@@ -1,5 +1,5 @@
 import type { Evidence } from "../protocol/evidence.ts";
-import { requestDigest, type RequestFields } from "../protocol/request.ts";
+import { requestDigest, type AnyFields } from "../protocol/request.ts";
 import { refOf, type Rule, type SiteRecord } from "../protocol/site-record.ts";
 import { verifyStatement } from "../protocol/statement.ts";
 import { decide, ruleFor, type Attestation } from "./policy.ts";
@@ -27,7 +27,7 @@ export interface Judged {
  * Checks everything in a request but its evidence and its key's record (protocol.md §3): a prompt is
  * shown, and a challenge answered, only after this. Throws {@link Refusal}.
  */
-export function judgeRequest(fields: RequestFields, judge: Judge): Judged {
+export function judgeRequest(fields: AnyFields, judge: Judge): Judged {
   const record = judge.siteRecord.body;
   const { use } = fields;
   const { version, hash } = refOf(judge.siteRecord);
@@ -46,6 +46,8 @@ export function judgeRequest(fields: RequestFields, judge: Judge): Judged {
   if (client === undefined) throw new Refusal("UNKNOWN_CLIENT", `${use.by} is no client of this site`);
   if (!verifyStatement(use, judge.siteRecord.site, client.key)) throw new Refusal("REQUEST_FORGED", `the request is not signed by ${use.by}`);
   if ((use.body.operation === "create") !== (use.body.create !== undefined)) throw new Refusal("REQUEST_FORGED", "key parameters and operation do not fit");
+  if ((use.body.operation === "reshard") !== (use.body.reshard !== undefined)) throw new Refusal("REQUEST_FORGED", "re-shard parameters and operation do not fit");
+  if ((use.body.operation === "reshard") === ("enclave" in fields)) throw new Refusal("REQUEST_FORGED", "an enclave takes part exactly where something is combined or dealt by it");
   const rule = ruleFor(record, use.body.key, use.body.operation, use.body.resource);
   if (rule === undefined) {
     throw new Refusal("NOT_PERMITTED", `no rule lets ${use.by} ${use.body.operation} ${use.body.resource} with key ${use.body.key}`, { remedy: "`shardkeep site show` lists the rules" });
@@ -72,7 +74,7 @@ export function judgeEvidence(evidence: Evidence, digest: string, rule: Rule, ju
 }
 
 /** The whole verdict of a holder: request, evidence and policy. Throws {@link Refusal}; returns what it judged. */
-export function judgeUse(fields: RequestFields, evidence: readonly Evidence[], judge: Judge): Judged {
+export function judgeUse(fields: AnyFields, evidence: readonly Evidence[], judge: Judge): Judged {
   const judged = judgeRequest(fields, judge);
   const attestations = evidence.map((one) => judgeEvidence(one, judged.digest, judged.rule, judge));
   const decision = decide(judge.siteRecord.body, judged.rule, judged.requester, attestations);

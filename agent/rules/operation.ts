@@ -4,6 +4,8 @@
  *
  *   opening ──payload──▶ waiting ──rule met──▶ challenging ──enough──▶ releasing ──t shards──▶ computing ──▶ done
  *                                    └─(create)─▶ creating ─────────────────────────────────────────────────▶ done
+ *
+ * A re-shard has no payload, and its boxes no deadline once they have joined: it ends as its attempt ends.
  */
 export type Phase = "opening" | "waiting" | "challenging" | "releasing" | "computing" | "creating" | "done";
 
@@ -11,7 +13,7 @@ export type Verdict = "good" | "wrong" | "refused" | "silent";
 
 export interface OperationState {
   readonly phase: Phase;
-  readonly kind: "use" | "create";
+  readonly kind: "use" | "create" | "reshard";
   readonly threshold: number;
   readonly holders: readonly string[];
   readonly mostRefusedFingers: number;
@@ -57,7 +59,7 @@ export interface Step {
   readonly effects: readonly OperationEffect[];
 }
 
-export function openOperation(kind: "use" | "create", threshold: number, holders: readonly string[], mostRefusedFingers: number): OperationState {
+export function openOperation(kind: OperationState["kind"], threshold: number, holders: readonly string[], mostRefusedFingers: number): OperationState {
   return {
     phase: "opening", kind, threshold, holders, mostRefusedFingers, refusedFingers: [], answers: new Map(), graceOver: false,
     asked: [], shards: [], failed: [], refusals: [],
@@ -75,7 +77,7 @@ export function stepOperation(state: OperationState, event: OperationEvent): Ste
     return { ...step, effects: [{ do: "quarantine", box: event.box }, ...step.effects] };
   }
   if (state.phase === "done") return stay(state);
-  if (event.type === "deadline") return finish(state, "TIMED_OUT");
+  if (event.type === "deadline") return state.kind === "reshard" && state.phase === "creating" ? stay(state) : finish(state, "TIMED_OUT");
   if (event.type === "cancelled") return finish(state, "CANCELLED");
   if (event.type === "failed") return finish(state, event.code);
   return byPhase[state.phase](state, event);
@@ -98,7 +100,7 @@ function waiting(state: OperationState, event: OperationEvent): Step {
     return finish(next, refusedFingers.every((reason) => reason === "not-permitted") ? "NOT_PERMITTED" : "INVALID_BIOMETRICS");
   }
   if (event.type !== "evidence" || !event.satisfied) return stay(state);
-  if (state.kind === "create") return { state: { ...state, phase: "creating" }, effects: [{ do: "create" }] };
+  if (state.kind !== "use") return { state: { ...state, phase: "creating" }, effects: [{ do: "create" }] };
   return afterAnswers({ ...state, phase: "challenging" }, [{ do: "challenge" }]);
 }
 

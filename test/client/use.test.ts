@@ -60,6 +60,7 @@ void t.test("a coordinator that lies about what it accepted", async (t) => {
   await refused("another session", "COORDINATOR_CHANGED", ({ lies }) => { lies.fields = (fields) => ({ ...fields, coordinator: { ...fields.coordinator, boot: nonce() } }); });
   await refused("another record, same version", "RECORD_UNKNOWN", ({ lies }) => { lies.fields = (fields) => ({ ...fields, siteRecord: { ...fields.siteRecord, hash: toBase64url(new Uint8Array(32)) } }); });
   await refused("another version", "RECORD_UNKNOWN", ({ lies }) => { lies.fields = (fields) => ({ ...fields, siteRecord: { ...fields.siteRecord, version: 2 } }); });
+  await refused("no enclave", "REQUEST_CHANGED", ({ lies }) => { lies.fields = ({ enclave, ...fields }) => (enclave.seal === "" ? { enclave, ...fields } : fields as typeof fields & { enclave: typeof enclave }); });
   await refused("an enclave key that is no point", "SEAL_INVALID", ({ lies }) => { lies.fields = (fields) => ({ ...fields, enclave: { ...fields.enclave, seal: toBase64url(new Uint8Array(65)) } }); });
 });
 

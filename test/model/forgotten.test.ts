@@ -1,8 +1,10 @@
 import t from "tap";
+import { Approvals } from "../../agent/box/approval.ts";
 import { Attempts } from "../../agent/box/attempts.ts";
 import { Generations } from "../../agent/box/generations.ts";
 import type { BoxParts } from "../../agent/box/parts.ts";
 import { RecordKeeper } from "../../agent/box/record-keeper.ts";
+import { Requests } from "../../agent/box/requests.ts";
 import { Reshards } from "../../agent/box/reshard.ts";
 import { Shelf } from "../../agent/box/shelf.ts";
 import type { ReshardPlan } from "../../agent/protocol/reshard.ts";
@@ -31,7 +33,7 @@ void t.test("a box signs no BURN for an attempt that it settled and has forgotte
   const parts = { site: "demo", box: "box-1", store, hsm, clock, log: silentLog, records: new RecordKeeper(store, silentLog) } as unknown as BoxParts;
   const attempts = new Attempts(store, clock, 0);
   const shelf = new Shelf(store, "demo", "box-1");
-  const reshards = new Reshards(parts, shelf, attempts, new Generations(parts, shelf), new Turns(), () => false);
+  const reshards = new Reshards(parts, shelf, attempts, new Generations(parts, shelf), new Approvals(parts, new Requests(parts.clock)), new Turns(), () => false);
   const [settled, next] = [await planOf(2), await planOf(3)];
   await store.commit(attempts.put({ plan: settled, stage: "settled", batch: filled(32, 7), changed: false }));
   await t.rejects(reshards.burn(settled), { code: "ATTEMPT_OVER" }, "while it knows it");

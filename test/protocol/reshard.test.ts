@@ -5,9 +5,11 @@ import {
   reshardPieceContext, reshardPlan, settlement,
 } from "../../agent/protocol/reshard.ts";
 import { boxRequests, clientRequests, keyStatus } from "../../agent/protocol/messages.ts";
+import { reshardParameters } from "../../agent/protocol/request.ts";
 import { statementHash } from "../../agent/protocol/statement.ts";
 import { toBase64url } from "../../agent/runtime/encoding.ts";
 import { filled, joinsOf, makeActivated, makeBurn, makeCheck, makeCurrent, makeDeal, makePlan, makePrepared, makeSealed, members, refresh } from "../rules/reshard/support.ts";
+import { makeEvidence, makeFields } from "../rules/support/site.ts";
 
 const enc = toBase64url(new Uint8Array(65).fill(4));
 const plan = await makePlan();
@@ -86,6 +88,24 @@ void t.test("every statement and message is taken as it is, and not with a field
   const nulls: readonly (readonly [string, unknown])[] = [["reshard-settle answer", { destroyed: null }], ["reshard-bury answer", { destroyed: null }]];
   for (const [name, value] of nulls) t.ok(samples[name]![0].safeParse(value).success, `${name}: not yet`);
   t.end();
+});
+
+void t.test("an approval: the request without an enclave, and its evidence; parameters, each or none", async (t) => {
+  const { enclave, ...fields } = await makeFields({}, { operation: "reshard", reshard: { threshold: 2, size: 4, margin: 1, holders: ["box-1", "box-2", "box-3"] } });
+  const join = boxRequests["reshard-join"].request;
+  const value = { plan, approval: { fields, evidence: [await makeEvidence(batch)] } };
+  t.strictSame(join.parse(value), value);
+  t.strictSame([...strangers(value.approval)].filter((approval) => join.safeParse({ plan, approval }).success), [], "unknown fields");
+  t.notOk(join.safeParse({ plan, approval: { ...value.approval, fields: { ...fields, enclave } } }).success, "nothing is combined");
+  for (const one of [{ ...fields, enclave }, fields]) t.ok(boxRequests.prompt.request.safeParse({ fields: one }).success, "people are asked for both");
+  t.notOk(boxRequests.challenge.request.safeParse({ fields, evidence: [], nonce: filled(16, 1) }).success, "no shard without an enclave");
+  t.strictSame(reshardParameters.parse({}), {});
+  for (const bad of [{ threshold: 1 }, { threshold: 256 }, { size: 2 }, { margin: -1 }, { margin: 9 }, { holders: ["box-1", "box-2"] }, { holders: ["box-1", "box-2", "box-2"] }, { holders: ["A B", "b", "c"] }, { stranger: 1 }]) {
+    t.notOk(reshardParameters.safeParse(bad).success, JSON.stringify(bad));
+  }
+  const answer = clientRequests.use.response;
+  t.ok(answer.safeParse({ digest: batch, record: makeCurrent() }).success);
+  t.strictSame([...strangers({ digest: batch, record: makeCurrent() }), ...lacking({ digest: batch, record: makeCurrent() })].filter((one) => answer.safeParse(one).success), []);
 });
 
 void t.test("bounds", (t) => {

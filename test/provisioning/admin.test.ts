@@ -32,6 +32,7 @@ void t.test("administering a site from the command line", { skip: withoutSoftHsm
     [["person", "add", "bob", "--role", "officer", "--finger", "index", "--box", "box-9"], 1, "UNKNOWN_BOX"],
     [["box", "pause", "box-9", "--for", "1h"], 1, "UNKNOWN_BOX"], [["box", "resume", "box-9"], 1, "UNKNOWN_BOX"],
     [["key", "create", "payroll", "--threshold", "2", "--holders", "box-1,box-2"], 77, "NOT_SEALED"],
+    [["key", "reshard", "payroll", "--threshold", "2", "--size", "4"], 77, "NOT_SEALED"],
     [["use", "decrypt", "--key", "payroll", "--resource", "a", "--reason", "x", "--in", policyFile(at), "--out", at("out")], 77, "NOT_SEALED"],
     [["seal", policyFile(at), "--key", "payroll", "--resource", "a"], 77, "NOT_SEALED"],
     [["open", policyFile(at), "--out", at("out")], 65, "FILE_HEADER_INVALID"],

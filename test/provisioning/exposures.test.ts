@@ -1,5 +1,5 @@
 import t from "tap";
-import { ReshardError } from "../../agent/coordinator/reshard/resharder.ts";
+import { ReshardError } from "../../agent/coordinator/reshard/approved.ts";
 import { exitCodes } from "../../agent/runtime/config.ts";
 import { exposureTable, type KeyStatus } from "../../provisioning/exposures.ts";
 import { exitCodeFor } from "../../provisioning/output.ts";

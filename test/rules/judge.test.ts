@@ -40,6 +40,15 @@ void t.test("every refusal of a request", async (t) => {
   await refused("REQUEST_FORGED", {}, {}, "cli", "service");
   await refused("REQUEST_FORGED", {}, { operation: "create" });
   await refused("REQUEST_FORGED", {}, { create });
+  await refused("REQUEST_FORGED", {}, { operation: "reshard" });
+  await refused("REQUEST_FORGED", {}, { reshard: { threshold: 2 } });
+  await refused("REQUEST_FORGED", {}, { operation: "reshard", reshard: { threshold: 2 } });
+  const { enclave, ...none } = await makeFields();
+  t.ok(enclave);
+  t.throws(() => judgeRequest(none, judge), { code: "REQUEST_FORGED", message: /enclave/ }, "a shard is released to an enclave");
+  const { enclave: other, ...approval } = await makeFields({}, { operation: "reshard", reshard: { threshold: 2 } });
+  t.ok(other);
+  t.throws(() => judgeRequest(approval, judge), { code: "NOT_PERMITTED", message: /no rule lets cli reshard/ });
   await refused("NOT_PERMITTED", {}, { operation: "encrypt" });
   await refused("NOT_PERMITTED", {}, { resource: "public/notice" });
   await refused("NOT_PERMITTED", {}, { key: "other" });

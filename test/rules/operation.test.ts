@@ -97,3 +97,16 @@ void t.test("whatever happens: challenged only after the rule was met, computed 
     return names.filter((name) => name === "finish").length <= 1 && (!names.includes("challenge") || satisfied) && (!names.includes("release") || names.includes("challenge"));
   }), { numRuns: 2000 });
 });
+
+void t.test("a re-shard: when the rule is met it is carried out, and ends as its attempt ends, whatever the time", (t) => {
+  const reshard = openOperation("reshard", 0, [], 3);
+  const begun = play([{ type: "payload" }, { type: "evidence", satisfied: true }], reshard);
+  t.strictSame(begun.effects, [{ do: "prompt" }, { do: "create" }]);
+  t.strictSame(play([{ type: "deadline" }], begun.state).effects, [], "the shards are on their way");
+  t.strictSame(play([{ type: "deadline" }, { type: "computed" }], begun.state).effects, [{ do: "finish", error: null }]);
+  t.strictSame(play([{ type: "failed", code: "RESHARD_FAILED" }], begun.state).effects, [{ do: "finish", error: "RESHARD_FAILED" }]);
+  t.strictSame(play([{ type: "cancelled" }], begun.state).effects, [{ do: "finish", error: "CANCELLED" }]);
+  t.strictSame(play([{ type: "payload" }, { type: "deadline" }], reshard).effects, [{ do: "prompt" }, { do: "finish", error: "TIMED_OUT" }], "people are not waited for without end");
+  t.strictSame(play([{ type: "payload" }, { type: "evidence", satisfied: true }, { type: "deadline" }], openOperation("create", 0, [], 3)).effects.at(-1), { do: "finish", error: "TIMED_OUT" });
+  t.end();
+});

@@ -6,15 +6,15 @@ import { topic, type Topic } from "../../agent/protocol/topics.ts";
 import { hasCode, isNamed } from "../../agent/runtime/errors.ts";
 import { openMemoryStore } from "../support/memory-store.ts";
 import { InProcessSite } from "../support/in-process-site.ts";
-import { birth, finish, touch, use } from "../support/use.ts";
+import { birth, finish, reshard, touch, use } from "../support/use.ts";
 
 const rules = [{ key: "payroll", resource: "**", operations: ["create", "encrypt"], require: [{ role: "officer", people: 1 }], requester: "never", confirm: "none", distinctBoxes: true }];
 const people = [{ id: "alice", roles: ["officer"], boxes: ["box-1"] }];
 
 type Messages = Map<string, unknown>;
 
-/** One message of every kind: real ones of a birth and an operation, and for the rest what the sealed site refuses or has done. */
-async function everyMessage(site: InProcessSite): Promise<{ requests: Messages; told: Messages }> {
+/** What is said from now on, the last of every kind; `end` to hear no more. */
+function listen(site: InProcessSite): { requests: Messages; told: Messages; end: () => void } {
   const requests: Messages = new Map();
   const told: Messages = new Map();
   const plain = site.hub.onDelivery;
@@ -25,6 +25,12 @@ async function everyMessage(site: InProcessSite): Promise<{ requests: Messages; 
     if (kind === "event") told.set(name, body.data);
     plain(delivery);
   };
+  return { requests, told, end: () => { site.hub.onDelivery = plain; } };
+}
+
+/** One message of every kind: real ones of a birth and an operation, and for the rest what the sealed site refuses or has done. */
+async function everyMessage(site: InProcessSite): Promise<{ requests: Messages; told: Messages }> {
+  const { requests, told, end } = listen(site);
   for (const ask of [birth, { operation: "encrypt" as const }]) {
     const running = use(site, "cli", ask);
     await touch(site, "box-1", "alice");
@@ -33,7 +39,7 @@ async function everyMessage(site: InProcessSite): Promise<{ requests: Messages; 
   const { exchange } = site.clients.get("cli")!;
   await finish(site, exchange.request(clientRequests, "key-reshard", "coordinator", { key: "payroll" }, { deadlineMs: 60_000 }));
   await site.clock.advance(10_000);
-  site.hub.onDelivery = plain;
+  end();
   const { plan } = requests.get("reshard-join") as { plan: unknown };
   const { record } = site;
   const { people, roles, clients } = record.body;
@@ -101,6 +107,29 @@ void t.test("whatever a coordinator or client asks, malformed or replayed in par
   });
   t.equal(heads(site), before);
   for (const name of requests.keys()) t.ok(codes.get(name)?.has("BAD_REQUEST"), `${name}: ${[...codes.get(name) ?? []].join(", ")}`);
+});
+
+void t.test("a re-shard that people approved, changed anywhere or replayed: nobody joins it", async (t) => {
+  const site = await InProcessSite.start({ people, rules: [{ ...rules[0], operations: ["create", "reshard"] }] });
+  const born = use(site, "cli", birth);
+  await touch(site, "box-1", "alice");
+  await finish(site, born);
+  const { requests, end } = listen(site);
+  const asked = reshard(site, { threshold: 2, size: 4, margin: 1, holders: ["box-1", "box-2", "box-3", "box-4"] });
+  await touch(site, "box-1", "alice");
+  await finish(site, asked);
+  await site.clock.advance(10_000);
+  end();
+  const before = heads(site);
+  const kinds: Messages = new Map(["use", "prompt", "reshard-join"].map((name) => [name, requests.get(name)]));
+  const { exchange } = site.clients.get("cli")!;
+  await changedMessages(kinds, 400, async (name, changed) => {
+    const said: Promise<unknown> = name === "use" ? exchange.request(clientRequests, name, "coordinator", changed as never, { deadlineMs: 2000 })
+      : site.coordinatorExchange.request(boxRequests, name as "reshard-join", "box-5", changed as never, { deadlineMs: 2000 });
+    const error = await finish(site, said, 10_000).then(() => undefined, (thrown: unknown) => thrown);
+    if (!isNamed(error) || error.code === "INTERNAL" || error.code === "NO_ANSWER") throw new Error(`${name} was taken: ${JSON.stringify(changed)}`);
+  });
+  t.equal(heads(site), before);
 });
 
 void t.test("whatever is told, malformed: nobody changes a store or stops working", async (t) => {

@@ -1,9 +1,11 @@
+import type { Approval } from "../../agent/box/approval.ts";
 import type { Join, KeyRecord, SealedStatement } from "../../agent/protocol/key-record.ts";
 import type { Sealed } from "../../agent/protocol/primitives.ts";
 import { batchHash, participantsOf, type BatchActivated, type BatchBurn, type BatchPrepared, type ReshardCheck, type ReshardDeal, type ReshardPlan } from "../../agent/protocol/reshard.ts";
 import { signStatement, statementHash } from "../../agent/protocol/statement.ts";
 import { hashesOf, recordsOf } from "../../agent/rules/reshard/deal.ts";
 import { planKeyOf } from "../rules/reshard/support.ts";
+import { boot } from "../rules/support/site.ts";
 import { site, type FleetBox, type ReshardFleet } from "./reshard-fleet.ts";
 
 /** One attempt driven by hand: each step asks everybody whom it concerns and keeps what they said. */
@@ -38,8 +40,8 @@ export class HandAttempt {
   get records(): KeyRecord[] { return recordsOf(this.plan, this.checks); }
   get batch(): string { return batchHash(site, this.planHash, hashesOf(this.records)); }
 
-  async join(): Promise<this> {
-    this.joins = await Promise.all(this.everybody.map(({ reshards }) => reshards.join(this.plan, null, "")));
+  async join(approval: Approval | null = null): Promise<this> {
+    this.joins = await Promise.all(this.everybody.map(({ reshards }) => reshards.join(this.plan, approval, boot)));
     return this;
   }
 
@@ -71,8 +73,8 @@ export class HandAttempt {
   }
 
   /** JOIN to PREPARED. */
-  async toPrepared(): Promise<this> {
-    await this.join();
+  async toPrepared(approval: Approval | null = null): Promise<this> {
+    await this.join(approval);
     await this.deal();
     await this.seal();
     await this.check();

@@ -18,7 +18,7 @@ import { toBase64url } from "../../agent/runtime/encoding.ts";
 import { systemRandom } from "../../agent/runtime/random.ts";
 import { putJson } from "../../agent/store/json.ts";
 import type { Phase } from "../../agent/rules/reshard/drive.ts";
-import { filled } from "../rules/support/site.ts";
+import { boot, filled } from "../rules/support/site.ts";
 import { memoryDisk, openMemoryStore, type CommitHooks } from "./memory-store.ts";
 import { site, type FleetBox, type ReshardFleet } from "./reshard-fleet.ts";
 
@@ -124,7 +124,7 @@ export class CoordinatorBench {
 
   async #ask(name: Name, { reshards, hsm, records, id }: FleetBox, data: unknown): Promise<unknown> {
     const handlers: Partial<Record<Name, (data: never) => Promise<unknown>>> = {
-      "reshard-join": async ({ plan, approval }: Data<"reshard-join">) => ({ join: await reshards.join(plan, approval, "") }),
+      "reshard-join": async ({ plan, approval }: Data<"reshard-join">) => ({ join: await reshards.join(plan, approval, boot) }),
       "reshard-deal": ({ plan, joins }: Data<"reshard-deal">) => reshards.deal(plan, joins),
       "reshard-seal": async ({ plan, joins, deals, pieces }: Data<"reshard-seal">) => ({ sealed: await reshards.seal(plan, joins, deals, pieces) }),
       "reshard-check": async ({ plan, sealed }: Data<"reshard-check">) => ({ check: await reshards.check(plan, sealed) }),

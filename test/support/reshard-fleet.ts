@@ -1,3 +1,4 @@
+import { Approvals } from "../../agent/box/approval.ts";
 import { Attempts } from "../../agent/box/attempts.ts";
 import { Generations } from "../../agent/box/generations.ts";
 import { Holder } from "../../agent/box/holder.ts";
@@ -42,6 +43,7 @@ export class FleetBox {
   shelf!: Shelf;
   attempts!: Attempts;
   generations!: Generations;
+  requests!: Requests;
   holder!: Holder;
   reshards!: Reshards;
   readonly #clock: VirtualClock;
@@ -72,8 +74,9 @@ export class FleetBox {
     };
     this.attempts = new Attempts(this.store, clock, this.#windowMs);
     this.generations = new Generations(parts, this.shelf);
-    this.holder = new Holder(parts, this.shelf, new Requests(clock));
-    this.reshards = new Reshards(parts, this.shelf, this.attempts, this.generations, new Turns(), ({ record }) => this.holder.isUsing(keyRecordHash(record)));
+    this.requests = new Requests(clock);
+    this.holder = new Holder(parts, this.shelf, this.requests);
+    this.reshards = new Reshards(parts, this.shelf, this.attempts, this.generations, new Approvals(parts, this.requests), new Turns(), ({ record }) => this.holder.isUsing(keyRecordHash(record)));
     this.reshards.start();
   }
 
@@ -101,7 +104,7 @@ export class ReshardFleet {
     [this.clock, this.coordinatorHsm, this.record, this.boxes] = [clock, coordinatorHsm, record, boxes];
   }
 
-  static async make(clock: VirtualClock, count: number, windowMs = 0): Promise<ReshardFleet> {
+  static async make(clock: VirtualClock, count: number, windowMs = 0, rules = siteBody.rules): Promise<ReshardFleet> {
     const coordinatorHsm = memoryHsm("coordinator");
     const authority = toBase64url(await coordinatorHsm.createKey("authority"));
     const key = toBase64url(await coordinatorHsm.createKey("identity"));
@@ -116,7 +119,7 @@ export class ReshardFleet {
       await hsm.acceptChallengeSecret({ box: id, generation: 1, info, ...await coordinatorHsm.createChallengeSecret({ box: id, recipient, info }) });
       boxes.set(id, new FleetBox(id, hsm, clock, windowMs));
     }
-    const body = { ...siteBody, authority, coordinator: { id: "coordinator", key }, boxes: ids };
+    const body = { ...siteBody, authority, coordinator: { id: "coordinator", key }, boxes: ids, rules };
     const record = await signStatement({ sign: (message) => coordinatorHsm.sign("authority", message) }, "site-record", site, "coordinator", body);
     for (const box of boxes.values()) {
       const { enc, ct } = await box.hsm.createVault({ generation: 1 });

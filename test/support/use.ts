@@ -1,4 +1,5 @@
-import { runUse, type Ask, type Outcome, type Progress } from "../../agent/client/use.ts";
+import { runReshard, type ReshardAsk, type Resharded } from "../../agent/client/reshard.ts";
+import { runUse, type Ask, type Outcome, type Progress, type UseParts } from "../../agent/client/use.ts";
 import { clientRequests } from "../../agent/protocol/messages.ts";
 import { refOf } from "../../agent/protocol/site-record.ts";
 import { systemRandom } from "../../agent/runtime/random.ts";
@@ -6,15 +7,26 @@ import { coordinatorId, type InProcessSite } from "./in-process-site.ts";
 
 /** One use through the product's own client logic; resolves or rejects while the test moves clock and fingers. */
 export function use(site: InProcessSite, client: string, ask: Partial<Ask> & Pick<Ask, "operation">, onProgress: (progress: Progress) => void = () => undefined): Promise<Outcome> {
+  const outcome = runUse(partsOf(site, client), { key: "payroll", resource: "payroll/march", reason: "test", payload: new Uint8Array(), ...ask }, { onProgress });
+  outcome.catch(() => undefined); // its end is looked at later
+  return outcome;
+}
+
+/** A re-shard that people approve, likewise; by `cli`. */
+export function reshard(site: InProcessSite, wanted: ReshardAsk["wanted"], onProgress: (progress: Progress) => void = () => undefined): Promise<Resharded> {
+  const outcome = runReshard(partsOf(site, "cli"), { key: "payroll", reason: "test", wanted }, { onProgress });
+  outcome.catch(() => undefined);
+  return outcome;
+}
+
+function partsOf(site: InProcessSite, client: string): UseParts {
   const { exchange, signer } = site.clients.get(client)!;
-  const outcome = runUse({
+  return {
     site: "test", client, signer, clock: site.clock, random: systemRandom,
     request: (name, data, options) => exchange.request(clientRequests, name, coordinatorId, data, options),
     boot: () => site.coordinatorSession.certificate.body.boot,
     siteRecord: () => refOf(site.record),
-  }, { key: "payroll", resource: "payroll/march", reason: "test", payload: new Uint8Array(), ...ask }, { onProgress });
-  outcome.catch(() => undefined); // its end is looked at later
-  return outcome;
+  };
 }
 
 /** The key of most tests: 3 of 5. */

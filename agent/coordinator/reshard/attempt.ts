@@ -8,6 +8,7 @@ import { hashesOf, judgeDeals, judgeReshardChecks, recordsOf } from "../../rules
 import { isNamed } from "../../runtime/errors.ts";
 import type { Verdict } from "../../sharding/reshare.ts";
 import type { CoordinatorParts } from "../parts.ts";
+import type { Approval } from "./approved.ts";
 
 /** What certificate P says, and who failed where none came to be. */
 export type Outcome =
@@ -43,12 +44,14 @@ export class AttemptRun {
   readonly #parts: CoordinatorParts;
   readonly #plan: ReshardPlan;
   readonly #planHash: string;
+  readonly #approval: Approval | null;
   readonly #stepMs: number;
 
-  constructor(parts: CoordinatorParts, plan: ReshardPlan) {
+  constructor(parts: CoordinatorParts, plan: ReshardPlan, approval: Approval | null) {
     this.#parts = parts;
     this.#plan = plan;
     this.#planHash = statementHash(plan);
+    this.#approval = approval;
     this.#stepMs = parts.config.reshardStepMs;
   }
 
@@ -68,7 +71,7 @@ export class AttemptRun {
     const everybody = participantsOf(this.#plan);
     const options = { deadlineMs: this.#stepMs };
     const { exchange } = this.#parts;
-    const joins = await this.#ask("join", everybody, async (box): Promise<Join> => (await exchange.request(boxRequests, "reshard-join", box, { plan: this.#plan, approval: null }, options)).join);
+    const joins = await this.#ask("join", everybody, async (box): Promise<Join> => (await exchange.request(boxRequests, "reshard-join", box, { plan: this.#plan, approval: this.#approval }, options)).join);
     const dealt = await this.#ask("deal", this.#plan.body.dealers.map(({ box }) => box), (box): Promise<Dealt> => exchange.request(boxRequests, "reshard-deal", box, { plan, joins }, options));
     const deals = dealt.map(({ deal }) => deal);
     const transcript = judgeDeals(this.#plan, joins, deals, site.current);

@@ -5,11 +5,11 @@ import { batchesOf, type Batch, type Planned, type Proposed } from "../../rules/
 import { changes } from "../../rules/reshard/plan.ts";
 import { stepDrive } from "../../rules/reshard/drive.ts";
 import { proposeReshard, type BoxView, type Hold, type Proposal } from "../../rules/reshard/propose.ts";
-import { ShardkeepError } from "../../runtime/errors.ts";
 import type { Fleet } from "../fleet.ts";
 import type { InUse } from "../in-use.ts";
 import type { KeyShelf } from "../key-shelf.ts";
 import type { CoordinatorParts } from "../parts.ts";
+import { ApprovedReshards, heldError, ReshardError, unknownKey, type Attempt } from "./approved.ts";
 import { AttemptRun, type Outcome } from "./attempt.ts";
 import { Backups } from "./backups.ts";
 import { Driver } from "./driver.ts";
@@ -17,8 +17,6 @@ import type { Entry, Journal } from "./journal.ts";
 import { Namer } from "./namer.ts";
 import { Patience } from "./patience.ts";
 import { planHashOf } from "./plan-hash.ts";
-
-export class ReshardError extends ShardkeepError<"UNKNOWN_KEY" | "RESHARD_HELD" | "RESHARD_FAILED"> {}
 
 interface Order { readonly resolve: (record: KeyRecord) => void; readonly reject: (error: unknown) => void }
 
@@ -36,6 +34,8 @@ export class Resharder {
   readonly #patience: Patience;
   readonly #backups: Backups;
   readonly #namer: Namer;
+  /** Those that people approve. */
+  readonly approved: ApprovedReshards;
   readonly #holds = new Map<string, Hold>();
   readonly #orders = new Map<string, Order[]>();
   readonly #deciding = new Map<string, () => void>();
@@ -51,6 +51,10 @@ export class Resharder {
     this.#namer = new Namer(parts, fleet);
     this.#backups = new Backups(fleet, keys, journal);
     this.#driver = new Driver(parts, fleet, keys, journal);
+    this.approved = new ApprovedReshards(parts, keys, journal, {
+      views: () => this.#views(), suspicion: (record) => this.#patience.wish(record).suspicion, isHeld: () => fleet.hold, consider: () => { this.consider(); },
+      sign: (plan, record, request) => this.#plan(plan, [record], { nextThreshold: plan.next.threshold, size: plan.next.size, margin: plan.next.margin, request }),
+    });
     for (const { record } of keys.all()) if (record.epoch > 1) this.#patience.assumeChanged(record.key);
     this.#driver.onDecided((entry) => { this.#decided(entry); });
     fleet.onHeard((box, holdings) => {
@@ -94,7 +98,7 @@ export class Resharder {
   /** Somebody's order: resolves with the new record once it is in force. Rejects with UNKNOWN_KEY, RESHARD_HELD. */
   order(key: string): Promise<KeyRecord> {
     const record = this.#keys.get(key)?.record;
-    if (record === undefined) return Promise.reject(new ReshardError("UNKNOWN_KEY", `there is no key ${key}`, { remedy: "shardkeep key list" }));
+    if (record === undefined) return Promise.reject(unknownKey(key));
     return new Promise((resolve, reject) => {
       this.#orders.set(key, [...(this.#orders.get(key) ?? []), { resolve, reject }]);
       this.#patience.order(key);
@@ -105,16 +109,19 @@ export class Resharder {
   /** Looks what is to be done and begins one batch. Nothing is begun while it may be our own network (design §11). */
   consider(): void {
     if (this.#running) return;
+    const approved = this.approved.next();
     const [batch] = this.#batches();
     this.#refuseHeldOrders();
-    if (batch === undefined || this.#fleet.hold) return;
+    const begun = approved !== undefined ? this.#attempt(approved) : batch !== undefined && !this.#fleet.hold ? this.#tryBatch(batch) : undefined;
+    if (begun === undefined) return;
     this.#running = true;
-    this.#attempt(batch).then(() => {
+    begun.then(() => {
       this.#running = false;
       this.consider();
     }, (error: unknown) => {
       // Our own store or HSM: at the next look, not at once, or it would be tried without end.
       this.#running = false;
+      if (approved !== undefined) this.approved.failed(planHashOf(approved.plan), "the coordinator's own store or HSM failed");
       this.#parts.log.error("re-shard failed", { error: String(error) });
     });
   }
@@ -157,15 +164,18 @@ export class Resharder {
     });
   }
 
-  async #attempt({ proposal, records }: Batch): Promise<void> {
-    const plan = await this.#plan(proposal, records);
+  async #tryBatch({ proposal, records }: Batch): Promise<void> {
+    await this.#attempt({ plan: await this.#plan(proposal, records), old: records[0]?.holders.map(({ box }) => box) ?? [], approval: null });
+  }
+
+  async #attempt({ plan, old, approval }: Attempt): Promise<void> {
     const entry: Entry = {
-      plan, phase: "planned", old: records[0]?.holders.map(({ box }) => box) ?? [], batch: null, records: [], prepared: [], activated: [], burns: [],
+      plan, phase: "planned", old: [...old], batch: null, records: [], prepared: [], activated: [], burns: [],
     };
     // PLAN and its attempt numbers are durable before anybody hears of them: none is ever used twice.
     await this.#journal.put(entry, plan.body.keys.map(({ key, attempt }) => this.#keys.attempted(key, attempt)));
-    this.#parts.log.info("re-shard planned", { keys: records.length, key: records[0]?.key ?? "", reason: plan.body.reason, holders: plan.body.holders.map(({ box }) => box).join(" ") });
-    const outcome = await new AttemptRun(this.#parts, plan).run();
+    this.#parts.log.info("re-shard planned", { keys: plan.body.keys.length, key: plan.body.keys[0]?.key ?? "", reason: plan.body.reason, holders: plan.body.holders.map(({ box }) => box).join(" ") });
+    const outcome = await new AttemptRun(this.#parts, plan, approval).run();
     await this.#ended(entry, outcome);
     const burnt = outcome.kind === "bad-deal" ? this.#untilDecided(planHashOf(plan)) : undefined;
     this.#driver.drive();
@@ -183,7 +193,7 @@ export class Resharder {
     });
   }
 
-  async #plan({ reason, dealers, witnesses, holders }: Planned, records: readonly KeyRecord[]): Promise<ReshardPlan> {
+  async #plan({ reason, dealers, witnesses, holders }: Planned, records: readonly KeyRecord[], change: Partial<ReshardPlan["body"]> = {}): Promise<ReshardPlan> {
     const [first] = records;
     if (first === undefined) throw new ReshardError("RESHARD_FAILED", "a batch without keys");
     const { config, hsm } = this.#parts;
@@ -194,7 +204,7 @@ export class Resharder {
         previous: keyRecordHash(record), check: record.check, imported: record.imported,
       })),
       kind: first.kind, threshold: first.threshold, nextThreshold: first.threshold, size: first.size, margin: first.margin,
-      dealers: [...dealers], witnesses: [...witnesses], holders: [...holders], reason: reason satisfies ReshardReason, request: null,
+      dealers: [...dealers], witnesses: [...witnesses], holders: [...holders], reason: reason satisfies ReshardReason, request: null, ...change,
     });
   }
 
@@ -207,6 +217,7 @@ export class Resharder {
       return;
     }
     const { body } = entry.plan;
+    this.approved.failed(planHashOf(entry.plan), describe(outcome));
     this.#parts.log.warn("re-shard attempt failed", { key: body.keys[0]?.key ?? "", attempt: body.keys[0]?.attempt ?? 0, outcome: describe(outcome) });
     this.#patience.failed(entry.plan, outcome);
     if (outcome.kind === "refused" && outcome.code === "ATTEMPT_OPEN") this.#driver.showAgain(outcome.box);
@@ -228,6 +239,7 @@ export class Resharder {
     this.#deciding.get(planHash)?.();
     this.#deciding.delete(planHash);
     if (phase === "settled") {
+      this.approved.settled(planHash);
       const { leave, come } = changes(old.map((box) => ({ box })), holders);
       for (const { key } of keys) {
         const record = this.#keys.get(key)?.record;
@@ -249,7 +261,7 @@ export class Resharder {
       if (hold === undefined) continue;
       this.#orders.delete(key);
       this.#patience.forget(key);
-      for (const { reject } of orders) reject(new ReshardError("RESHARD_HELD", `${key} is not re-sharded now: ${hold}`, { remedy: "`shardkeep status` shows the boxes; docs/operations.md, Re-sharding, says what each hold waits for", retryable: true }));
+      for (const { reject } of orders) reject(heldError(key, hold));
     }
   }
 

@@ -47,7 +47,7 @@ export function proposeReshard(record: KeyRecord, boxes: readonly BoxView[], wis
   const can = (box: string): boolean => views.get(box)?.live === true && views.get(box)?.out === null && !wish.avoid.has(box);
   const out = record.holders.filter(({ box }) => outOf(views, box) !== null);
   const absent = record.holders.filter((holder) => !can(holder.box));
-  const spare = spareFor(record, boxes, wish);
+  const spare = spareFor(record.holders, boxes, wish.avoid);
   const change = wantedChange(record, views, out, spare, wish);
   if (change === null) return { kind: "nothing" };
   if (wish.gaveUp) return { kind: "hold", why: "bad-deals" };
@@ -60,7 +60,7 @@ export function proposeReshard(record: KeyRecord, boxes: readonly BoxView[], wis
   const changing = leaving !== undefined || come !== undefined;
   if (absent.some(({ box }) => box !== leaving)) return { kind: "hold", why: "several-out" };
   if (changing && !wish.mayChange) return { kind: "hold", why: "window" };
-  if (come !== undefined) holders.push({ box: come, x: freeX(record) });
+  if (come !== undefined) holders.push({ box: come, x: freeX(record.holders) });
   if (holders.length < Math.max(leastHolders, record.threshold + record.margin)) return { kind: "hold", why: "floor" };
   const witnesses = record.holders.filter(({ box }) => can(box)).map(({ box, x }) => ({ box, x }));
   if (witnesses.length < record.threshold + 1) return { kind: "hold", why: "too-few-witnesses" };
@@ -86,23 +86,23 @@ function outOf(views: ReadonlyMap<string, BoxView>, box: string): BoxView["out"]
 }
 
 /** The steady box whose zone holds the fewest shards of this key; by name where that is equal. */
-function spareFor(record: KeyRecord, boxes: readonly BoxView[], { avoid }: Wish): string | undefined {
+export function spareFor(holders: readonly { readonly box: string }[], boxes: readonly BoxView[], avoid: ReadonlySet<string>): string | undefined {
   const zoneOf = new Map(boxes.map(({ box, zone }) => [box, zone]));
-  const load = (zone: string): number => record.holders.filter(({ box }) => zoneOf.get(box) === zone).length;
-  const spares = boxes.filter(({ box, steady, out }) => steady && out === null && !avoid.has(box) && !record.holders.some((holder) => holder.box === box));
+  const load = (zone: string): number => holders.filter(({ box }) => zoneOf.get(box) === zone).length;
+  const spares = boxes.filter(({ box, steady, out }) => steady && out === null && !avoid.has(box) && !holders.some((holder) => holder.box === box));
   spares.sort((a, b) => load(a.zone) - load(b.zone) || (a.box < b.box ? -1 : 1));
   return spares[0]?.box;
 }
 
-/** An x that no holder of this epoch has. */
-function freeX({ holders }: KeyRecord): number {
+/** An x that none of these holders has. */
+export function freeX(holders: readonly { readonly x: number }[]): number {
   const taken = new Set(holders.map(({ x }) => x));
   let x = 1;
   while (taken.has(x)) x += 1;
   return x;
 }
 
-function dealersOf(witnesses: readonly Member[], threshold: number, suspicion: ReadonlyMap<string, number>): Member[] {
+export function dealersOf(witnesses: readonly Member[], threshold: number, suspicion: ReadonlyMap<string, number>): Member[] {
   const of = ({ box }: Member): number => suspicion.get(box) ?? 0;
   return [...witnesses].sort((a, b) => of(a) - of(b)).slice(0, threshold);
 }
