@@ -19,6 +19,7 @@ import { ClientError } from "./errors.ts";
 import type { KeyUser } from "./files.ts";
 import { closableClock, type ClosableClock } from "./closable-clock.ts";
 import { bootOfHello, SiteView } from "./site-view.ts";
+import { wholeStatus, type Status } from "./status.ts";
 import { runUse, type Ask, type Outcome, type UseOptions } from "./use.ts";
 
 type Requests = typeof clientRequests;
@@ -142,6 +143,11 @@ export class Client implements KeyUser {
   readonly request: Request = async (name, data, options) => await Promise.race([
     this.#exchange.request(clientRequests, name, this.config.coordinator, data, options), this.#closed,
   ]);
+
+  /** Boxes, all keys and the site record, as the coordinator sees them. */
+  async status(): Promise<Status> {
+    return await wholeStatus(this.request);
+  }
 
   /** One operation with a key (protocol.md §3). Rejects with the operation's error or a {@link ClientError}. */
   async use(ask: Ask, options: UseOptions = {}): Promise<Outcome> {
