@@ -22,7 +22,7 @@ async function order(client: Client, key: string): Promise<KeyRecord> {
   const ended = asked.then(() => true, () => true);
   let said = "";
   while (!await Promise.race([ended, sleep(lookMs, false)])) {
-    const { keys } = await client.request("status", {});
+    const { keys } = await client.status();
     const { reshard: phase = null, held = null } = keys.find((one) => one.key === key) ?? {};
     const line = `re-sharding ${key}: ${phase !== null ? phases[phase] : held !== null ? `waits, held: ${held}` : "asked for"}`;
     if (line !== said) note(line);

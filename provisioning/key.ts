@@ -53,7 +53,7 @@ function listCommand(): Command {
     .option(...clientOption)
     .action(async (_: unknown, from: Command) => {
       const options = optionsOf(from, z.strictObject(client));
-      const { keys } = await connected(options.client, (one) => one.request("status", {}));
+      const { keys } = await connected(options.client, (one) => one.status());
       result(options.json, { keys }, table(["KEY", "KIND", "THRESHOLD", "EPOCH", "HOLDERS"], keys.map((key) => [key.key, key.kind, `${key.threshold} of ${key.holders.length}`, key.epoch, key.holders.join(", ")])));
     });
 }
@@ -65,7 +65,7 @@ function showCommand(): Command {
     .action(async (name: string, _: unknown, from: Command) => {
       const options = optionsOf(from, z.strictObject(client));
       const key = argument(from, "NAME", label, name);
-      const [certified, { keys }] = await connected(options.client, async (one) => [await one.request("key-show", { key }), await one.request("status", {})] as const);
+      const [certified, { keys }] = await connected(options.client, async (one) => [await one.request("key-show", { key }), await one.status()] as const);
       const { record, prepared } = certified;
       const past = keys.filter((one) => one.key === key);
       const made = "plan" in certified ? `re-sharded (${certified.plan.body.reason})` : "born";

@@ -11,7 +11,7 @@ export function statusCommand(): Command {
     .option(...clientOption)
     .action(async (_: unknown, from: Command) => {
       const options = optionsOf(from, z.strictObject(client));
-      const status = await connected(options.client, (one) => one.request("status", {}));
+      const status = await connected(options.client, (one) => one.status());
       const { site, coordinator, siteRecord, sealed, boxes, keys, operations, hold } = status;
       result(options.json, status, [
         `site ${site}, coordinator ${coordinator}, record version ${siteRecord.version} (${sealed ? "sealed" : "UNSEALED"}), ${operations} operation(s) under way`,

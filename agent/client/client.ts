@@ -20,6 +20,7 @@ import type { KeyUser } from "./files.ts";
 import { closableClock, type ClosableClock } from "./closable-clock.ts";
 import { runReshard, type ReshardAsk, type Resharded } from "./reshard.ts";
 import { bootOfHello, SiteView } from "./site-view.ts";
+import { wholeStatus, type Status } from "./status.ts";
 import { runUse, type Ask, type Outcome, type UseOptions, type UseParts } from "./use.ts";
 
 type Requests = typeof clientRequests;
@@ -143,6 +144,11 @@ export class Client implements KeyUser {
   readonly request: Request = async (name, data, options) => await Promise.race([
     this.#exchange.request(clientRequests, name, this.config.coordinator, data, options), this.#closed,
   ]);
+
+  /** Boxes, all keys and the site record, as the coordinator sees them. */
+  async status(): Promise<Status> {
+    return await wholeStatus(this.request);
+  }
 
   /** One operation with a key (protocol.md §3). Rejects with the operation's error or a {@link ClientError}. */
   async use(ask: Ask, options: UseOptions = {}): Promise<Outcome> {

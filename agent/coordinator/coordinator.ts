@@ -5,7 +5,7 @@ import { approveBox, approveClient, enrolPerson, removePerson, requireAdmin } fr
 import { Fleet } from "./fleet.ts";
 import { InUse } from "./in-use.ts";
 import { KeyShelf } from "./key-shelf.ts";
-import { keyStatuses, showKey } from "./key-status.ts";
+import { keyStatuses, pageOf, showKey } from "./key-status.ts";
 import { Operations } from "./operations.ts";
 import type { CoordinatorParts } from "./parts.ts";
 import { Journal } from "./reshard/journal.ts";
@@ -97,7 +97,7 @@ export class Coordinator {
       use: ({ use }, call) => this.#operations.use(use, call.from, call.part),
       payload: async ({ request, payload }, call) => { await this.#operations.payload(request, call.from, payload); return {}; },
       cancel: ({ request }, call) => { this.#operations.cancel(request, call.from); return Promise.resolve({}); },
-      status: () => Promise.resolve(this.#status()),
+      status: ({ after }) => Promise.resolve(this.#status(after)),
       "key-show": ({ key }) => showKey(this.#keys, this.#journal, key),
       "key-reshard": async ({ key }, call) => { admin(call.from); return { record: await this.#resharder.order(key) }; },
       "box-approve": async ({ request }, call) => { admin(call.from); return { answer: await approveBox(parts, request) }; },
@@ -111,13 +111,13 @@ export class Coordinator {
     });
   }
 
-  #status(): z.infer<typeof clientRequests.status.response> {
+  #status(after?: string): z.infer<typeof clientRequests.status.response> {
     const { site, config } = this.#parts;
     const { body } = site.current;
     return {
       site: config.site, coordinator: config.coordinator, siteRecord: site.ref, sealed: body.sealed,
       boxes: body.boxes.map(({ id, zone }) => this.#boxStatus(id, zone)),
-      keys: keyStatuses(this.#keys, this.#journal, this.#resharder, (box) => this.#fleet.isLive(box)),
+      ...pageOf(keyStatuses(this.#keys, this.#journal, this.#resharder, (box) => this.#fleet.isLive(box)), after),
       operations: this.#operations.count,
       hold: this.#fleet.hold ? "our-network" : null,
     };

@@ -1,5 +1,6 @@
 import type { z } from "zod";
-import { keyRecordHash, type CertifiedRecord, type KeyRecord } from "../protocol/key-record.ts";
+import { mostMessageBytes } from "../protocol/envelope.ts";
+import { keyRecordHash, type CertifiedRecord } from "../protocol/key-record.ts";
 import type { clientRequests, keyStatus } from "../protocol/messages.ts";
 import { exposureOf, type Exposure } from "../rules/reshard/exposure.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
@@ -17,28 +18,46 @@ export function showKey(keys: KeyShelf, journal: Journal, key: string): Promise<
   return Promise.resolve({ record: kept.record, plan: entry.plan, records: entry.records, prepared: entry.prepared });
 }
 
-/** Every past epoch of the key of which something may be left, and every burnt attempt, oldest first. */
-function exposuresOf(journal: Journal, { key }: KeyRecord): Exposure[] {
-  return journal.all().flatMap((entry): Exposure[] => {
-    const planned = entry.plan.body.keys.find((one) => one.key === key);
-    if (planned === undefined) return [];
-    const destroyed = journal.destroyedOf(planHashOf(entry.plan));
-    const { threshold, nextThreshold, holders } = entry.plan.body;
-    if (entry.phase === "planned" || entry.phase === "certified") return [];
-    if (entry.phase === "settled") return [exposureOf(planned.epoch - 1, planned.attempt, threshold, entry.old, destroyed)];
-    return [exposureOf(planned.epoch, planned.attempt, nextThreshold, holders.map(({ box }) => box), destroyed)];
-  });
+/** Of each key every past epoch of which something may be left, and every burnt attempt, oldest first. */
+function exposuresByKey(journal: Journal): ReadonlyMap<string, readonly Exposure[]> {
+  const found = new Map<string, Exposure[]>();
+  for (const { plan, phase, old } of journal.all()) {
+    if (phase === "planned" || phase === "certified") continue;
+    const destroyed = journal.destroyedOf(planHashOf(plan));
+    const { threshold, nextThreshold, holders, keys } = plan.body;
+    for (const { key, epoch, attempt } of keys) {
+      const exposure = phase === "settled" ? exposureOf(epoch - 1, attempt, threshold, old, destroyed) : exposureOf(epoch, attempt, nextThreshold, holders.map(({ box }) => box), destroyed);
+      const known = found.get(key);
+      if (known === undefined) found.set(key, [exposure]);
+      else known.push(exposure);
+    }
+  }
+  return found;
 }
 
-export function keyStatuses(keys: KeyShelf, journal: Journal, resharder: Resharder, isLive: (box: string) => boolean): z.infer<typeof keyStatus>[] {
+type KeyStatus = z.infer<typeof keyStatus>;
+/** Half a message: the boxes stand in it too. */
+const mostPageLength = mostMessageBytes / 2;
+
+/** As many as fit a message, in the order of their names, from the one after `after` on; `next` where there are more. */
+export function pageOf(all: readonly KeyStatus[], after = ""): { keys: KeyStatus[]; next?: string } {
+  const rest = all.filter(({ key }) => key > after).sort((a, b) => (a.key < b.key ? -1 : 1));
+  let length = 0;
+  const end = rest.findIndex((one, i) => (length += JSON.stringify(one).length) > mostPageLength && i > 0);
+  const last = rest[end - 1];
+  return last === undefined ? { keys: rest } : { keys: rest.slice(0, end), next: last.key };
+}
+
+export function keyStatuses(keys: KeyShelf, journal: Journal, resharder: Resharder, isLive: (box: string) => boolean): KeyStatus[] {
   const open = new Map(journal.all().flatMap(({ plan, phase }) => (phase === "settled" || phase === "burnt" ? [] : plan.body.keys.map(({ key }) => [key, phase] as const))));
+  const exposures = exposuresByKey(journal);
   return keys.all().map(({ record }) => {
     const { key, kind, epoch, threshold, size, imported } = record;
     const holders = record.holders.map(({ box }) => box);
     return {
       key, kind, epoch, threshold, size, holders, live: holders.filter(isLive).length, record: keyRecordHash(record), imported: imported !== null,
       reshard: open.get(key) ?? null, held: resharder.holdOf(key),
-      exposures: exposuresOf(journal, record).map((one) => ({ ...one, open: [...one.open] })),
+      exposures: (exposures.get(key) ?? []).map((one) => ({ ...one, open: [...one.open] })),
     };
   });
 }

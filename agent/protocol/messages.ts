@@ -157,11 +157,14 @@ export const clientRequests = {
   payload: { request: z.strictObject({ request: random128, payload: sealedUpTo(mostPayload + 32) }), response: nothing },
   cancel: { request: z.strictObject({ request: random128 }), response: nothing },
   status: {
-    request: nothing,
+    /** Keys from the one after this name on. */
+    request: z.strictObject({ after: label.optional() }),
     response: z.strictObject({
       site: id, coordinator: id, siteRecord: siteRecordRef, sealed: z.boolean(), boxes: z.array(boxStatus), keys: z.array(keyStatus), operations: z.int(),
       /** Too few boxes are there at once: nobody is declared lost, nothing irreversible is begun. */
       hold: z.literal("our-network").nullable(),
+      /** There only where the keys, in the order of their names, are more than one message: the next begin after this one. */
+      next: label.optional(),
     }),
   },
   "key-show": { request: z.strictObject({ key: label }), response: z.union([certifiedRecord, reshardedRecord]) },

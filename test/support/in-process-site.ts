@@ -7,6 +7,7 @@ import { SiteKeeper } from "../../agent/coordinator/site-keeper.ts";
 import { EnclavePool, type Enclave } from "../../agent/enclave/client.ts";
 import { EnclaveCore } from "../../agent/enclave/core.ts";
 import type { Hsm } from "../../agent/hsm/client.ts";
+import type { KeyRecord } from "../../agent/protocol/key-record.ts";
 import { Exchange } from "../../agent/mqtt/exchange.ts";
 import { CertificateCache } from "../../agent/protocol/envelope.ts";
 import { generateSigner } from "../../agent/protocol/es256.ts";
@@ -41,6 +42,8 @@ export interface SiteOptions {
   readonly clients?: Readonly<Record<string, string | undefined>>;
   readonly log?: Log;
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Records of keys that the coordinator knows, as if they had been born; no box holds anything of them. */
+  readonly keys?: readonly KeyRecord[];
   /** A box's HSM, decorated: for one that lies. */
   readonly hsm?: (box: string, hsm: Hsm) => Hsm;
   /** Of the boxes; 0 lets a coordinator change holders as fast as it likes. */
@@ -130,7 +133,7 @@ export class InProcessSite {
       rules: rules as SiteRecordBody["rules"],
     };
     const record = await signStatement({ sign: (message) => this.coordinatorHsm.sign("authority", message) }, "site-record", site, coordinatorId, body);
-    await store.commit([putJson("site-record", record)]);
+    await store.commit([putJson("site-record", record), ...(this.#options.keys ?? []).map((one) => putJson(`key/${one.key}`, { record: one, prepared: [] }))]);
     for (const id of ids) {
       const { hsm, vault } = identities.get(id)!;
       const disk = memoryDisk();
