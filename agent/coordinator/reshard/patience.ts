@@ -66,6 +66,7 @@ export class Patience {
       due: ordered ? "order" : now >= dueAt ? "period" : null,
       mayChange: now - changedAt >= this.#parts.config.reshardWindowMs,
       avoid, gaveUp,
+      zonesLimited: this.#parts.site.current.body.noZoneHoldsThreshold === true,
       suspicion: this.#suspicion,
     };
   }

@@ -2,6 +2,7 @@ import { keyRecordHash, type KeyRecord } from "../../protocol/key-record.ts";
 import type { Member, PlanKey, ReshardPlan } from "../../protocol/reshard.ts";
 import type { SiteRecord } from "../../protocol/site-record.ts";
 import { Refusal } from "../refusal.ts";
+import { forbiddenZone } from "../zones.ts";
 import { isPlanned } from "./certificates.ts";
 
 /** The least holders of any epoch: with fewer, no certificate survives one silent box. */
@@ -64,6 +65,8 @@ function judgeShape(plan: ReshardPlan, { siteRecord, isQuarantined }: PlanJudge)
     if (!siteRecord.body.boxes.some((known) => known.id === box)) throw refuse(`${box} is no box of this site`);
     if (isQuarantined(box)) throw refuse(`${box} is in quarantine`);
   }
+  const zone = forbiddenZone(siteRecord.body, [...names(body.holders)], body.nextThreshold);
+  if (zone !== undefined) throw refuse(`zone ${zone} would hold ${body.nextThreshold} shards, which are the key`);
 }
 
 /** What an old holder knows about one key. */

@@ -1,8 +1,9 @@
 import t, { type Test } from "tap";
 import { keyRecordHash } from "../../../agent/protocol/key-record.ts";
 import type { ReshardPlan } from "../../../agent/protocol/reshard.ts";
+import { signStatement } from "../../../agent/protocol/statement.ts";
 import { changes, judgeReshardPlan, leastHolders, type PlanJudge } from "../../../agent/rules/reshard/plan.ts";
-import { current, filled, makeCurrent, makePlan, member, members, planKeyOf, record, refresh } from "./support.ts";
+import { current, filled, keys, makeCurrent, makePlan, member, members, planKeyOf, record, refresh } from "./support.ts";
 
 /** box-1 holds payroll, has taken part in its birth, and knows of nothing bad. */
 const judge: PlanJudge = {
@@ -71,6 +72,18 @@ void t.test("who is of this site and not in quarantine", async (t) => {
   await refuses(t, /box-6 is in quarantine/, { holders: members(1, 2, 3, 4, 6) }, { isQuarantined: (box) => box === "box-6" });
   await refuses(t, /box-5 is in quarantine/, { holders: members(1, 2, 3, 4) }, { isQuarantined: (box) => box === "box-5" });
   await takes(t, "one in quarantine is cut out", { holders: members(1, 2, 3, 4), witnesses: members(1, 2, 3, 4) }, { isQuarantined: (box) => box === "box-5" });
+});
+
+void t.test("no zone holds the new threshold where the site record says so, whoever approved it", async (t) => {
+  const zoned = async (zones: string, noZoneHoldsThreshold = true): Promise<Partial<PlanJudge>> => ({
+    siteRecord: await signStatement(keys["authority"]!, "site-record", "demo", "coordinator", { ...record.body, noZoneHoldsThreshold, boxes: record.body.boxes.map((box, i) => ({ ...box, zone: zones[i] ?? "z" })) }),
+  });
+  await takes(t, "two and two and one", {}, await zoned("aabbc"));
+  await takes(t, "not limited", {}, await zoned("aaabb", false));
+  await refuses(t, /zone a would hold 3 shards/, {}, await zoned("aabba"));
+  await refuses(t, /zone b would hold 3 shards/, { holders: members(1, 2, 3, 4, 6) }, await zoned("aabbcb"));
+  await takes(t, "the one that leaves counts no more", { holders: members(1, 2, 3, 4, 6) }, await zoned("aabbbc"));
+  await refuses(t, /zone a would hold 2 shards/, { nextThreshold: 2 }, { ...await zoned("aabbc"), approved: true });
 });
 
 void t.test("it follows exactly the record that this box serves", async (t) => {
