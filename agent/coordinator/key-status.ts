@@ -24,7 +24,7 @@ function exposuresOf(journal: Journal, { key }: KeyRecord): Exposure[] {
     if (planned === undefined) return [];
     const destroyed = journal.destroyedOf(planHashOf(entry.plan));
     const { threshold, nextThreshold, holders } = entry.plan.body;
-    if (entry.phase === "planned" || entry.phase === "certified") return [];
+    if (entry.phase === "planned" || entry.phase === "unproven" || entry.phase === "certified") return [];
     if (entry.phase === "settled") return [exposureOf(planned.epoch - 1, planned.attempt, threshold, entry.old, destroyed)];
     return [exposureOf(planned.epoch, planned.attempt, nextThreshold, holders.map(({ box }) => box), destroyed)];
   });

@@ -77,6 +77,14 @@ export class Operation {
     return this.#plan.fields.use.body.request;
   }
 
+  get fields(): RequestFields {
+    return this.#plan.fields;
+  }
+
+  get evidence(): readonly Evidence[] {
+    return this.#evidence;
+  }
+
   get client(): string {
     return this.#plan.fields.use.by;
   }

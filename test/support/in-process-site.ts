@@ -189,6 +189,9 @@ export class InProcessSite {
     await this.#startBox(id, old.hsm, old.sensor, old.disk);
   }
 
+  /** Of the coordinator's life before. */
+  #disconnect: () => Promise<void> = () => Promise.resolve();
+
   async startCoordinator(): Promise<void> {
     const store = openMemoryStore(this.coordinatorDisk);
     const hsm = this.coordinatorHsm;
@@ -196,7 +199,9 @@ export class InProcessSite {
     this.keeper = new SiteKeeper(store, hsm);
     this.coordinatorSession = await beginSession({ sign: (message) => hsm.sign("identity", message) }, site, coordinatorId, systemRandom);
     const nonces = new NonceBook(this.clock, systemRandom);
+    await this.#disconnect();
     const transport = this.hub.connect(coordinatorId);
+    this.#disconnect = () => transport.close();
     this.coordinatorExchange = new Exchange({
       transport, session: this.coordinatorSession, clock: this.clock, random: systemRandom, log: this.#log, nonces,
       reader: { site, self: coordinatorId, keyOf: (sender) => this.keeper.keyOf(sender), certificates: new CertificateCache() },

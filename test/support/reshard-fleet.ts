@@ -72,7 +72,7 @@ export class FleetBox {
     };
     this.attempts = new Attempts(this.store, clock, this.#windowMs);
     this.generations = new Generations(parts, this.shelf);
-    this.holder = new Holder(parts, this.shelf, new Requests(clock));
+    this.holder = new Holder(parts, this.shelf, new Requests(clock), this.attempts);
     this.reshards = new Reshards(parts, this.shelf, this.attempts, this.generations, new Turns(), ({ record }) => this.holder.isUsing(keyRecordHash(record)));
     this.reshards.start();
   }

@@ -100,6 +100,11 @@ export class Patience {
     }
   }
 
+  /** A new sharing was not of the same key, and all who could deal have dealt: nobody can be left out. */
+  disproved({ body }: ReshardPlan): void {
+    for (const { key } of body.keys) this.#of(key).gaveUp = true;
+  }
+
   #suspected(box: string): number {
     return this.#suspicion.get(box) ?? 0;
   }

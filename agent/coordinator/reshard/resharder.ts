@@ -3,6 +3,7 @@ import { mostBatchKeys, type ReshardPlan, type ReshardReason } from "../../proto
 import { signStatement } from "../../protocol/statement.ts";
 import { changes } from "../../rules/reshard/plan.ts";
 import { stepDrive } from "../../rules/reshard/drive.ts";
+import { isUnproven } from "../../rules/reshard/proof.ts";
 import { proposeReshard, type BoxView, type Hold, type Proposal } from "../../rules/reshard/propose.ts";
 import { ShardkeepError } from "../../runtime/errors.ts";
 import type { Fleet } from "../fleet.ts";
@@ -15,6 +16,7 @@ import type { Entry, Journal } from "./journal.ts";
 import { Namer } from "./namer.ts";
 import { Patience } from "./patience.ts";
 import { planHashOf } from "./plan-hash.ts";
+import { Proofs } from "./proofs.ts";
 
 export class ReshardError extends ShardkeepError<"UNKNOWN_KEY" | "RESHARD_HELD" | "RESHARD_FAILED"> {}
 
@@ -36,6 +38,8 @@ export class Resharder {
   readonly #patience: Patience;
   readonly #backups: Backups;
   readonly #namer: Namer;
+  /** What operations say of attempts that had only t witnesses. */
+  readonly proofs: Proofs;
   readonly #holds = new Map<string, Hold>();
   readonly #orders = new Map<string, Order[]>();
   readonly #deciding = new Map<string, () => void>();
@@ -51,6 +55,7 @@ export class Resharder {
     this.#namer = new Namer(parts, fleet);
     this.#backups = new Backups(fleet, keys, journal);
     this.#driver = new Driver(parts, fleet, keys, journal);
+    this.proofs = new Proofs(parts, fleet, journal, this.#driver, this.#patience);
     for (const { record } of keys.all()) if (record.epoch > 1) this.#patience.assumeChanged(record.key);
     this.#driver.onDecided((entry) => { this.#decided(entry); });
     fleet.onHeard((box, holdings) => {
@@ -77,9 +82,11 @@ export class Resharder {
 
   /**
    * The record to serve new requests by: the newest that at least *t* live boxes serve (protocol.md §7). Before D
-   * that is the old one, unless too few of its holders are left.
+   * that is the old one, unless too few of its holders are left; the new one also where only its use can prove it.
    */
   serving(key: string): KeyRecord | undefined {
+    const toProve = this.proofs.serving(key);
+    if (toProve !== undefined) return toProve;
     const record = this.#keys.get(key)?.record;
     if (record === undefined || this.#live(record) >= record.threshold) return record;
     for (const { plan, phase } of this.#journal.all()) {
@@ -104,6 +111,7 @@ export class Resharder {
 
   /** Looks what is to be done and begins one batch. Nothing is begun while it may be our own network (design §11). */
   consider(): void {
+    this.proofs.giveUp();
     if (this.#running) return;
     const [batch] = this.#batches();
     this.#refuseHeldOrders();
@@ -136,7 +144,8 @@ export class Resharder {
       if (proposal.kind !== "plan") continue;
       const { threshold, size, margin, holders } = record;
       // Also the old holders: with those of one key only, a lost box of another would never be shown D.
-      const name = JSON.stringify([proposal, holders.map(({ box }) => box), threshold, size, margin, this.#patience.part(key)]);
+      const alone = proposal.witnesses.length === threshold ? key : ""; // what is unproven is proven key by key
+      const name = JSON.stringify([proposal, holders.map(({ box }) => box), threshold, size, margin, this.#patience.part(key), alone]);
       const batch = batches.get(name) ?? { proposal, records: [] };
       const most = Math.min(mostBatchKeys, Math.floor(mostShares / proposal.holders.length));
       if (batch.records.length < most) batch.records.push(record);
@@ -165,7 +174,7 @@ export class Resharder {
   async #attempt({ proposal, records }: Batch): Promise<void> {
     const plan = await this.#plan(proposal, records);
     const entry: Entry = {
-      plan, phase: "planned", old: records[0]?.holders.map(({ box }) => box) ?? [], batch: null, records: [], prepared: [], activated: [], burns: [],
+      plan, phase: "planned", old: records[0]?.holders.map(({ box }) => box) ?? [], batch: null, records: [], prepared: [], proof: null, activated: [], burns: [],
     };
     // PLAN and its attempt numbers are durable before anybody hears of them: none is ever used twice.
     await this.#journal.put(entry, plan.body.keys.map(({ key, attempt }) => this.#keys.attempted(key, attempt)));
@@ -204,11 +213,12 @@ export class Resharder {
   }
 
   async #ended(entry: Entry, outcome: Outcome): Promise<void> {
-    const next = stepDrive(entry.phase, outcome.kind === "prepared" ? "prepared-by-all" : "failed");
+    const next = stepDrive(entry.phase, outcome.kind !== "prepared" ? "failed" : isUnproven(entry.plan) ? "prepared-unproven" : "prepared-by-all");
     if (next === null) return;
     if (outcome.kind === "prepared") {
       const { batch, records, prepared } = outcome;
       await this.#journal.put({ ...entry, phase: next, batch, records: records.map(keyRecordHash), prepared: [...prepared] }, [], records);
+      if (next === "unproven") this.#parts.log.warn("re-shard unproven", { key: entry.plan.body.keys[0]?.key ?? "", attempt: entry.plan.body.keys[0]?.attempt ?? 0 });
       return;
     }
     const { body } = entry.plan;

@@ -38,7 +38,7 @@ export type Proposal =
 
 export type Hold =
   | "floor" // fewer holders than threshold and margin allow
-  | "too-few-witnesses" // fewer than t + 1 old holders can take part
+  | "too-few-witnesses" // fewer than t + 1 old holders can take part, and not all others are out
   | "absent" // a holder is away and neither lost nor late: in maintenance, or not heard yet
   | "several-out" // more than one holder is out: by itself a coordinator changes one
   | "zones" // only a box of another zone could come, or one zone holds a threshold as it is
@@ -71,7 +71,9 @@ export function proposeReshard(record: KeyRecord, boxes: readonly BoxView[], wis
   if (holders.length < Math.max(leastHolders, record.threshold + record.margin)) return { kind: "hold", why: come === undefined && wish.zonesLimited && spares.length > 0 ? "zones" : "floor" };
   if (!spreads(holders)) return { kind: "hold", why: "zones" };
   const witnesses = record.holders.filter(({ box }) => can(box)).map(({ box, x }) => ({ box, x }));
-  if (witnesses.length < record.threshold + 1) return { kind: "hold", why: "too-few-witnesses" };
+  // With t witnesses nothing is proven until the key is used: only where all the others are out.
+  const enough = record.holders.length - out.length > record.threshold ? record.threshold + 1 : record.threshold;
+  if (witnesses.length < enough) return { kind: "hold", why: "too-few-witnesses" };
   return { kind: "plan", reason, dealers: dealersOf(witnesses, record.threshold, wish.suspicion), witnesses, holders };
 }
 

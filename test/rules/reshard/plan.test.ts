@@ -52,8 +52,20 @@ void t.test("dealers are exactly t of the witnesses, and one more witness proves
   await refuses(t, /4 dealers, not the 3/, { dealers: members(1, 2, 3, 4) });
   await refuses(t, /a dealer is no witness/, { dealers: members(1, 2, 5), witnesses: members(1, 2, 3, 4) });
   await refuses(t, /a dealer is no witness/, { dealers: [member(1), member(2), member(3, 7)] });
-  await refuses(t, /3 witnesses cannot prove a deal of 3/, { witnesses: members(1, 2, 3) });
   await takes(t, "four can", { witnesses: members(1, 2, 3, 4) });
+});
+
+void t.test("with t witnesses: one key, and only who leaves may be no witness", async (t) => {
+  const four = makeCurrent({ holders: current.holders.slice(0, 4) });
+  const unproven = { keys: [planKeyOf(four)], witnesses: members(1, 2, 3) };
+  const holds = { current: () => four };
+  await takes(t, "one of four is lost, a spare comes", { ...unproven, holders: members(1, 2, 3, 6) }, holds);
+  await refuses(t, /box-4 holds a shard of payroll, stays, and is no witness/, { ...unproven, holders: members(1, 2, 3, 4) }, holds);
+  await refuses(t, /box-4 holds a shard of payroll, stays/, { ...unproven, holders: members(1, 2, 3, 4) }, { ...holds, approved: true });
+  await refuses(t, /2 holders of payroll leave/, { witnesses: members(1, 2, 3), holders: members(1, 2, 3, 6) }, {});
+  await takes(t, "people may", { witnesses: members(1, 2, 3), holders: members(1, 2, 3, 6, 7) }, { approved: true });
+  const backup = makeCurrent({ key: "backup", holders: four.holders });
+  await refuses(t, /an operation proves one key, not 2/, { ...unproven, keys: [planKeyOf(four), planKeyOf(backup)], holders: members(1, 2, 3, 6) }, { current: (key: string) => (key === "backup" ? backup : four) });
 });
 
 void t.test("the floor: three, and threshold and margin, whoever approved it; and not above the size", async (t) => {

@@ -50,7 +50,9 @@ void t.test("by itself it changes one, and not too soon", (t) => {
 
 void t.test("the floor: threshold and margin, and three", (t) => {
   t.strictSame(propose([view(1), view(2), view(3), lost(4)], {}, four), hold("floor"), "3 of 3 has no margin");
-  t.strictSame(propose([view(1), view(2), view(3), lost(4), view(6)], {}, four), hold("too-few-witnesses"), "a spare cannot prove the deal");
+  t.strictSame(propose([view(1), view(2), view(3), lost(4), view(6)], {}, four), plan({ witnesses: members(1, 2, 3), holders: [...members(1, 2, 3), member(6, 5)] }), "t witnesses, as there are no more: unproven");
+  t.strictSame(propose([view(1), view(2), view(3), view(4), view(6)], { due: "period", avoid: new Set(["box-4"]) }, four), hold("too-few-witnesses"), "the fourth is only late");
+  t.strictSame(propose([view(1), view(2), lost(3), lost(4), view(6), view(7)], {}, four), hold("several-out"));
   const two = makeCurrent({ holders: current.holders.slice(0, 3), threshold: 2, margin: 0, size: 3 });
   t.strictSame(propose([view(1), view(2), lost(3)], {}, two), hold("floor"), "never fewer than three");
   t.strictSame(propose([view(1), view(2), view(3)], { due: "order" }, two), plan({ reason: "order", dealers: members(1, 2), witnesses: members(1, 2, 3), holders: members(1, 2, 3) }));
