@@ -69,8 +69,9 @@ function showCommand(): Command {
       const { record, prepared } = certified;
       const past = keys.filter((one) => one.key === key);
       const made = "plan" in certified ? `re-sharded (${certified.plan.body.reason})` : "born";
-      result(options.json, { ...certified, exposures: past.flatMap(({ exposures }) => exposures) }, [
+      result(options.json, { ...certified, reshard: past[0]?.reshard ?? null, exposures: past.flatMap(({ exposures }) => exposures) }, [
         `key ${record.key}: ${record.kind}, version ${record.version}, epoch ${record.epoch}, attempt ${record.attempt}, ${record.threshold} of ${record.holders.length}${record.imported === null ? "" : ", with an imported secret"}`,
+        ...(past.some(({ reshard }) => reshard === "unproven") ? ["a re-shard is unproven: the next use of the key must show that its new shards are of the same key"] : []),
         `${made}, prepared by ${prepared.map(({ by }) => by).join(", ")}`,
         `check value ${record.check}`,
         "",

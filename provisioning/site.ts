@@ -26,6 +26,7 @@ function describe({ site, body }: SiteRecord): string[] {
     ...list("people", body.people.map(({ id, roles, fingers }) => `${id}: ${roles.join(", ") || "no role"}; ${fingers.map(({ name, box }) => `${name} at ${box}`).join(", ") || "no finger"}`)),
     ...list("clients", body.clients.map(({ id, person, admin }) => `${id}${person === undefined ? "" : ` for ${person}`}${admin ? ", administrator" : ""}`)),
     ...list("rules, the first that fits governs", body.rules.map(ruleLine)),
+    ...(body.noZoneHoldsThreshold === true ? ["", "no zone holds a threshold of any key's shards"] : []),
   ];
 }
 

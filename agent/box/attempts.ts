@@ -3,6 +3,7 @@ import { counter, hash } from "../protocol/primitives.ts";
 import { reshardPlan, type ReshardPlan } from "../protocol/reshard.ts";
 import { statementHash } from "../protocol/statement.ts";
 import { isOver, type Stage } from "../rules/reshard/attempt.ts";
+import { isUnproven } from "../rules/reshard/proof.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { getJson, putJson } from "../store/json.ts";
 import type { Change, Store } from "../store/store.ts";
@@ -58,6 +59,12 @@ export class Attempts {
       this.#table.put(planHash, attempt),
       ...attempt.plan.body.keys.filter(({ key, attempt: number }) => number > this.last(key)).map(({ key, attempt: number }) => putJson(`attempt/${key}`, number)),
     ];
+  }
+
+  /** Whether the new shards of this attempt are prepared, and come into force only once an operation on them has proven them. */
+  isToBeProven(planHash: string): boolean {
+    const one = this.get(planHash);
+    return one?.stage === "prepared" && isUnproven(one.plan);
   }
 
   /** The keys of attempts whose certificate is still wanted. */

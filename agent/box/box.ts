@@ -31,12 +31,13 @@ export class Box {
     const shelf = new Shelf(parts.store, parts.site, parts.box);
     const requests = new Requests(parts.clock);
     const prompts = new Prompts(parts, requests);
-    const holder = new Holder(parts, shelf, requests);
+    const attempts = new Attempts(parts.store, parts.clock, reshardWindowMs);
+    const holder = new Holder(parts, shelf, requests, attempts);
     const births = new Births(parts, shelf);
     // Births store shards too, and none may be stored while a seal generation changes.
     const turns = new Turns();
     const reshards = new Reshards(
-      parts, shelf, new Attempts(parts.store, parts.clock, reshardWindowMs), new Generations(parts, shelf), new Approvals(parts, requests), turns,
+      parts, shelf, attempts, new Generations(parts, shelf), new Approvals(parts, requests), turns,
       ({ record }) => holder.isUsing(keyRecordHash(record)),
     );
     this.#reshards = reshards;
@@ -59,7 +60,7 @@ export class Box {
       "reshard-seal": async ({ plan, joins, deals, pieces }) => ({ sealed: await reshards.seal(plan, joins, deals, pieces) }),
       "reshard-check": async ({ plan, sealed }) => ({ check: await reshards.check(plan, sealed) }),
       "reshard-prepare": async ({ plan, checks }) => ({ prepared: await reshards.prepare(plan, checks) }),
-      "reshard-activate": async ({ plan, prepared }) => ({ activated: await reshards.activate(plan, prepared) }),
+      "reshard-activate": async ({ plan, prepared, proof }) => ({ activated: await reshards.activate(plan, prepared, proof) }),
       "reshard-settle": async (settlement) => ({ destroyed: await reshards.settle(settlement) }),
       "reshard-burn": async ({ plan }) => ({ burn: await reshards.burn(plan) }),
       "reshard-reveal": async ({ plan, check }) => ({ ephemeral: await reshards.reveal(plan, check) }),

@@ -7,6 +7,7 @@ import { judgeUse, type Judged } from "../rules/judge.ts";
 import { Refusal } from "../rules/refusal.ts";
 import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
 import { getJson } from "../store/json.ts";
+import type { Attempts } from "./attempts.ts";
 import { Limits } from "./limits.ts";
 import type { BoxParts } from "./parts.ts";
 import type { Requests } from "./requests.ts";
@@ -32,13 +33,15 @@ export class Holder {
   readonly #parts: BoxParts;
   readonly #shelf: Shelf;
   readonly #requests: Requests;
+  readonly #attempts: Pick<Attempts, "isToBeProven">;
   readonly #challenged = new Map<string, Challenged>();
   readonly #limits: Limits;
 
-  constructor(parts: BoxParts, shelf: Shelf, requests: Requests) {
+  constructor(parts: BoxParts, shelf: Shelf, requests: Requests, attempts: Pick<Attempts, "isToBeProven">) {
     this.#parts = parts;
     this.#shelf = shelf;
     this.#requests = requests;
+    this.#attempts = attempts;
     this.#limits = new Limits(parts);
   }
 
@@ -56,14 +59,18 @@ export class Holder {
     return toBase64url(mac);
   }
 
-  /** Until D a box serves *old* and *current*, by the record that the request names; then *current* only (protocol.md §7). */
+  /**
+   * Until D a box serves *old* and *current*, by the record that the request names; then *current* only (protocol.md §7).
+   * *next* only where nothing but such a request can prove it.
+   */
   #serving(key: string, { record, epoch, attempt }: RequestFields): Shelved {
     const { box } = this.#parts;
     // One that held the key until a moment ago says the same as those who still do.
     const took = getJson(this.#parts.store, `attempt/${key}`, counter) !== undefined;
     if (this.#shelf.get(key, "current") === undefined && !took) throw new Refusal("NOT_A_HOLDER", `${box} holds no shard of ${key}`);
     const shard = this.#shelf.find(key, record);
-    if ((shard?.state !== "current" && shard?.state !== "old") || shard.record.epoch !== epoch || shard.record.attempt !== attempt) {
+    const serves = shard !== undefined && (shard.state === "current" || shard.state === "old" || (shard.state === "next" && this.#attempts.isToBeProven(shard.record.plan)));
+    if (!serves || shard.record.epoch !== epoch || shard.record.attempt !== attempt) {
       throw new Refusal("STALE_EPOCH", `the request names another record of ${key} than ${box} serves`, { retryable: true });
     }
     return shard;

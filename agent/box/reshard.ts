@@ -2,13 +2,15 @@ import type { Join, SealedStatement } from "../protocol/key-record.ts";
 import { atRestAad, keyRecordHash, sharePrefix } from "../protocol/key-record.ts";
 import type { Sealed } from "../protocol/primitives.ts";
 import {
-  batchHash, type BatchActivated, type BatchBurn, type BatchDestroyed, type BatchPrepared, type Burial, type ReshardCheck, type ReshardDeal, type ReshardPlan, type Settlement,
+  batchHash, type BatchActivated, type BatchBurn, type BatchDestroyed, type BatchPrepared, type Burial, type ProvedUse, type ReshardCheck, type ReshardDeal, type ReshardPlan, type Settlement,
 } from "../protocol/reshard.ts";
 import { signStatement, statementHash } from "../protocol/statement.ts";
 import { stepAttempt, type AttemptEvent, type Transition } from "../rules/reshard/attempt.ts";
 import { isBuried, isPlanned, isPreparedByAll, isSettled } from "../rules/reshard/certificates.ts";
 import { hashesOf, judgeReshardChecks, recordsOf } from "../rules/reshard/deal.ts";
 import { changes, judgeReshardPlan, mostJump } from "../rules/reshard/plan.ts";
+import { requireProved } from "../rules/reshard/proof.ts";
+import { judgeUse } from "../rules/judge.ts";
 import { Refusal } from "../rules/refusal.ts";
 import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
 import type { Turns } from "../runtime/turns.ts";
@@ -105,7 +107,7 @@ export class Reshards {
       if (step.move === "store-next") {
         const transcript = this.#dealings.published(planHash, checks);
         const verdict = await judgeReshardChecks(plan, transcript, checks, records.current);
-        if (verdict.kind !== "accepted" || !verdict.proven) throw new Refusal("DEAL_REFUSED", `the deals are not a sharing of the same keys: ${verdict.kind}`);
+        if (verdict.kind !== "accepted") throw new Refusal("DEAL_REFUSED", `the deals are not a sharing of the same keys: ${verdict.kind}`);
         const vault = this.#shelf.vault();
         const shares = made.flatMap((record) => {
           const name = this.#shelf.nameIn(record);
@@ -124,12 +126,13 @@ export class Reshards {
     });
   }
 
-  /** Certificate P → ACTIVATED. */
-  activate(planHash: string, prepared: readonly BatchPrepared[]): Promise<BatchActivated> {
+  /** Certificate P, with PROVED where only t witnesses were → ACTIVATED. */
+  activate(planHash: string, prepared: readonly BatchPrepared[], proof: ProvedUse | null): Promise<BatchActivated> {
     return this.#turns.run(async () => {
       const attempt = this.#get(planHash);
       const { batch, plan } = attempt;
       if (batch === null || !isPreparedByAll(plan, batch, prepared, this.#parts.records.current)) throw new Refusal("CERTIFICATE_INVALID", "not every new holder has prepared these records");
+      requireProved(plan, batch, proof, this.#parts.records.current);
       await this.#commit(attempt, this.#step(attempt, "activate"));
       return await this.#sign("batch-activated", { plan: planHash, batch });
     });

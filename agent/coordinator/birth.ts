@@ -5,19 +5,24 @@ import type { CertifiedRecord, Plan } from "../protocol/key-record.ts";
 import type { KeyParameters, RequestFields } from "../protocol/request.ts";
 import { signStatement, statementHash } from "../protocol/statement.ts";
 import { isByBox, isCertified, judgeDeal, recordOfBirth } from "../rules/birth.ts";
+import { forbiddenZone } from "../rules/zones.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
 import type { KeyShelf } from "./key-shelf.ts";
 import type { UseResult } from "./operation.ts";
 import type { CoordinatorParts } from "./parts.ts";
 
-export class BirthError extends ShardkeepError<"BIRTH_FAILED" | "KEY_EXISTS"> {}
+export class BirthError extends ShardkeepError<"BIRTH_FAILED" | "KEY_EXISTS" | "ZONE_HOLDS_THRESHOLD"> {}
 
 const stepMs = 15_000;
 
 /** PLAN for a new key: x = 1 … n in the order that the requester signed (protocol.md §5). */
 export async function planBirth(parts: CoordinatorParts, keys: KeyShelf, request: string, key: string, create: KeyParameters): Promise<Plan> {
   if (keys.get(key) !== undefined) throw new BirthError("KEY_EXISTS", `there is a key ${key} already`, { remedy: "choose another name; a key is never made twice" });
-  const { config, hsm } = parts;
+  const { config, hsm, site } = parts;
+  const zone = forbiddenZone(site.current.body, create.holders, create.threshold);
+  if (zone !== undefined) {
+    throw new BirthError("ZONE_HOLDS_THRESHOLD", `zone ${zone} would hold ${create.threshold} shards of ${key}, which are the key`, { remedy: "take holders of other zones, or a higher threshold; `shardkeep site show` names each box's zone" });
+  }
   const signer = { sign: (message: Uint8Array) => hsm.sign("identity", message) };
   return await signStatement(signer, "plan", config.site, config.coordinator, {
     request, key, kind: create.kind, epoch: 1, attempt: await keys.nextAttempt(key), threshold: create.threshold,

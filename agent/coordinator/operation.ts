@@ -4,7 +4,7 @@ import type { Evidence } from "../protocol/evidence.ts";
 import { boxRequests, type clientRequests, type UsePart } from "../protocol/messages.ts";
 import { keyRecordHash, type KeyRecord } from "../protocol/key-record.ts";
 import type { Sealed } from "../protocol/primitives.ts";
-import { challengeMessage, requestDigest, type ApprovalFields, type RequestFields } from "../protocol/request.ts";
+import { challengeMessage, requestDigest, type AnyFields, type ApprovalFields, type RequestFields } from "../protocol/request.ts";
 import type { Rule } from "../protocol/site-record.ts";
 import { judgeEvidence } from "../rules/judge.ts";
 import { openOperation, stepOperation, type OperationEffect, type OperationEvent, type OperationState, type Verdict } from "../rules/operation.ts";
@@ -78,6 +78,14 @@ export class Operation {
 
   get request(): string {
     return this.#plan.fields.use.body.request;
+  }
+
+  get fields(): AnyFields {
+    return this.#plan.fields;
+  }
+
+  get evidence(): readonly Evidence[] {
+    return this.#evidence;
   }
 
   get client(): string {

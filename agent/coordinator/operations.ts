@@ -64,7 +64,12 @@ export class Operations {
       this.#starting -= 1;
     }
     try {
-      return await operation.result;
+      const result = await operation.result;
+      await this.#resharder.proofs.proved(operation, result);
+      return result;
+    } catch (error) {
+      await this.#resharder.proofs.failed(operation, error);
+      throw error;
     } finally {
       this.#running.delete(operation.request);
     }

@@ -84,7 +84,7 @@ export class SiteKeeper {
     return next;
   }
 
-  /** `site apply`: roles, people's roles, clients' persons and rules; boxes, keys and fingers stay as they are. */
+  /** `site apply`: roles, people's roles, clients' persons, rules and the limit of zones; boxes, keys and fingers stay as they are. */
   apply(policy: SitePolicy): Promise<SiteRecord> {
     return this.change((body) => ({
       ...body,
@@ -92,6 +92,7 @@ export class SiteKeeper {
       people: policy.people.map((person) => ({ ...person, fingers: body.people.find((known) => known.id === person.id)?.fingers ?? [] })),
       clients: body.clients.map((client) => applyClient(client, policy)),
       rules: policy.rules,
+      noZoneHoldsThreshold: policy.noZoneHoldsThreshold ?? false,
     }));
   }
 

@@ -6,7 +6,7 @@ import { activated, certifiedRecord, check, deal, join, keyRecord, plan, prepare
 import { base64url, counter, hash, id, label, publicKey, random128, sealedUpTo } from "./primitives.ts";
 import { anyFields, approvalFields, enclaveKeys, requestFields, use } from "./request.ts";
 import {
-  batchActivated, batchBurn, batchDestroyed, batchPrepared, burial, mostBatchKeys, reshardCheck, reshardDeal, reshardedRecord, reshardPlan, settlement,
+  batchActivated, batchBurn, batchDestroyed, batchPrepared, burial, mostBatchKeys, provedUse, reshardCheck, reshardDeal, reshardedRecord, reshardPlan, settlement,
 } from "./reshard.ts";
 import { rule, sitePolicy, siteRecord, siteRecordRef } from "./site-record.ts";
 
@@ -56,7 +56,8 @@ const reshardRequests = {
   },
   "reshard-check": { request: z.strictObject({ plan: hash, sealed: z.array(sealed).max(255) }), response: z.strictObject({ check: reshardCheck }) },
   "reshard-prepare": { request: z.strictObject({ plan: hash, checks: z.array(reshardCheck).max(255) }), response: z.strictObject({ prepared: batchPrepared }) },
-  "reshard-activate": { request: z.strictObject({ plan: hash, prepared: z.array(batchPrepared).max(255) }), response: z.strictObject({ activated: batchActivated }) },
+  /** Certificate P; `proof` where there were only t witnesses. */
+  "reshard-activate": { request: z.strictObject({ plan: hash, prepared: z.array(batchPrepared).max(255), proof: provedUse.nullable() }), response: z.strictObject({ activated: batchActivated }) },
   /** Certificate D; null while a request on the old epoch still runs here. */
   "reshard-settle": { request: settlement, response: destroyed },
   "reshard-burn": { request: z.strictObject({ plan: reshardPlan }), response: z.strictObject({ burn: batchBurn }) },
@@ -136,7 +137,7 @@ export const keyStatus = z.strictObject({
   /** How many holders it shall have. */
   size: z.int(),
   /** The phase of a re-shard that is not decided. */
-  reshard: z.enum(["planned", "certified", "burning"]).nullable(),
+  reshard: z.enum(["planned", "unproven", "certified", "burning"]).nullable(),
   /** Why it is not re-sharded although it should be. */
   held: z.string().max(64).nullable(),
   exposures: z.array(exposure),

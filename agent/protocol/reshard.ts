@@ -2,8 +2,10 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
 import { canonical, digest } from "./canonical.ts";
+import { evidence } from "./evidence.ts";
 import { keyRecord, mostImported } from "./key-record.ts";
-import { base64url, base64urlUpTo, counter, hash, id, label, random128, shareX, type Sealed } from "./primitives.ts";
+import { base64url, base64urlUpTo, counter, hash, id, label, random128, shareX, signature, type Sealed } from "./primitives.ts";
+import { requestFields } from "./request.ts";
 import { statement } from "./statement.ts";
 
 /**
@@ -93,6 +95,13 @@ export type BatchBurn = z.infer<typeof batchBurn>;
  */
 export const batchDestroyed = statement("batch-destroyed", z.strictObject({ plan: hash, of: z.enum(["old", "next"]), hsm: z.enum(["hardware", "software"]) }));
 export type BatchDestroyed = z.infer<typeof batchDestroyed>;
+
+/**
+ * PROVED: an attested operation on *next* of an attempt with only t witnesses, and that its enclave signed a result. An
+ * enclave does so only where the shards gave the key of the record's check value.
+ */
+export const provedUse = z.strictObject({ fields: requestFields, evidence: z.array(evidence).min(1).max(16), result: hash, sig: signature });
+export type ProvedUse = z.infer<typeof provedUse>;
 
 /** Certificate D: the new epoch is in force, the old one may be destroyed. */
 export const settlement = z.strictObject({ plan: reshardPlan, batch: hash, activated: z.array(batchActivated).min(2).max(255) });

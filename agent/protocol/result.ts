@@ -37,7 +37,8 @@ function resultContext(site: string, requestDigest: string): Uint8Array {
   return canonical("result", site, { digest: requestDigest });
 }
 
-function resultHash(site: string, { enc, ct }: Sealed): string {
+/** How an enclave's statement names the result that it sealed. */
+export function resultHash(site: string, { enc, ct }: Sealed): string {
   return toBase64url(digest("sealed-result", site, { enc, ct }));
 }
 
@@ -58,14 +59,18 @@ export async function sealResult(signer: Signer, site: string, use: UseBody, req
   return { digest: requestDigest, result, sig };
 }
 
+/** Whether the enclave whose signing key this is signed `result` for this digest: it does only once the key's check value was right. */
+export function isByEnclave(site: string, enclaveSign: string, body: { readonly digest: string; readonly result: string }, sig: string): boolean {
+  return verifyStatement({ type: "result", site, by: enclaveName, body, sig }, site, enclaveSign);
+}
+
 /**
  * The result, in secret memory that the caller wipes. `requestDigest` and `enclaveSign` are those that the
  * requester computed and was announced, never those that came with the result. Throws RESULT_INVALID.
  */
 export function openResult(recipient: Recipient, site: string, requestDigest: string, enclaveSign: string, signed: SignedResult): Uint8Array<ArrayBuffer> {
   const { result, sig } = signed;
-  const body = { digest: requestDigest, result: resultHash(site, result) };
-  if (signed.digest !== requestDigest || !verifyStatement({ type: "result", site, by: enclaveName, body, sig }, site, enclaveSign)) {
+  if (signed.digest !== requestDigest || !isByEnclave(site, enclaveSign, { digest: requestDigest, result: resultHash(site, result) }, sig)) {
     throw new ResultError("RESULT_INVALID", "the result is not signed for this request by its enclave", { remedy: "ask again; if it repeats, the coordinator or the network is changing results" });
   }
   return openText(recipient, result, resultContext(site, requestDigest), noAad);

@@ -46,6 +46,7 @@ export const sitePolicy = z.strictObject({
   people: z.array(z.strictObject({ id, roles: z.array(label).max(16) })).max(1000),
   clients: z.array(z.strictObject({ id, person: id.optional(), admin: z.boolean().default(false) })).max(1000),
   rules: z.array(rule).max(1000),
+  noZoneHoldsThreshold: z.boolean().optional(),
 });
 export type SitePolicy = z.infer<typeof sitePolicy>;
 
@@ -63,6 +64,8 @@ export const siteRecordBody = z.strictObject({
   clients: z.array(z.strictObject({ id, key: publicKey, person: id.optional(), admin: z.boolean() })).max(1000),
   roles: z.array(label).max(64),
   rules: z.array(rule).max(1000),
+  /** No zone may hold a threshold of any key's shards (design §12); absent is false, as in records made before there was this. */
+  noZoneHoldsThreshold: z.boolean().optional(),
 });
 export type SiteRecordBody = z.infer<typeof siteRecordBody>;
 export const siteRecord = statement("site-record", siteRecordBody);

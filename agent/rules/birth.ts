@@ -5,6 +5,7 @@ import type { RequestFields } from "../protocol/request.ts";
 import type { SiteRecord } from "../protocol/site-record.ts";
 import { statementHash, verifyStatement, type Signed } from "../protocol/statement.ts";
 import { Refusal } from "./refusal.ts";
+import { forbiddenZone } from "./zones.ts";
 
 /** A key of 3-of-5 keeps at least four holders; it can lose one more before nobody could help it. */
 const defaultMargin = 1;
@@ -28,6 +29,8 @@ export function judgePlan(plan: Plan, record: SiteRecord): void {
   const xs = new Set(body.holders.map((holder) => holder.x));
   if (boxes.size !== body.holders.length || xs.size !== body.holders.length) throw refuse("a holder or an x stands twice in the plan");
   for (const box of boxes) if (!record.body.boxes.some((known) => known.id === box)) throw refuse(`${box} is no box of this site`);
+  const zone = forbiddenZone(record.body, [...boxes], body.threshold);
+  if (zone !== undefined) throw refuse(`zone ${zone} would hold ${body.threshold} shards, which are the key`);
 }
 
 /** The plan is what the people approved: the same key, threshold and holders as in the signed request. */

@@ -29,7 +29,6 @@ export interface Judged {
  */
 export function judgeRequest(fields: AnyFields, judge: Judge): Judged {
   const record = judge.siteRecord.body;
-  const { use } = fields;
   const { version, hash } = refOf(judge.siteRecord);
   if (!record.sealed) throw new Refusal("NOT_SEALED", "the site record is not sealed", { remedy: "shardkeep site seal" });
   if (fields.siteRecord.version !== version || fields.siteRecord.hash !== hash) {
@@ -42,9 +41,16 @@ export function judgeRequest(fields: AnyFields, judge: Judge): Judged {
   if (own.length !== 1 || own[0] === undefined || !judge.honours(own[0].nonce)) {
     throw new Refusal("STALE_REQUEST", `the request carries no recent nonce of ${judge.box}`, { retryable: true });
   }
+  return judgeAsked(fields, judge.siteRecord);
+}
+
+/** What stays true of a request when its time is over: who asked, and the rule that governs. Throws {@link Refusal}. */
+export function judgeAsked(fields: AnyFields, siteRecord: SiteRecord): Judged {
+  const record = siteRecord.body;
+  const { use } = fields;
   const client = record.clients.find((known) => known.id === use.by);
   if (client === undefined) throw new Refusal("UNKNOWN_CLIENT", `${use.by} is no client of this site`);
-  if (!verifyStatement(use, judge.siteRecord.site, client.key)) throw new Refusal("REQUEST_FORGED", `the request is not signed by ${use.by}`);
+  if (!verifyStatement(use, siteRecord.site, client.key)) throw new Refusal("REQUEST_FORGED", `the request is not signed by ${use.by}`);
   if ((use.body.operation === "create") !== (use.body.create !== undefined)) throw new Refusal("REQUEST_FORGED", "key parameters and operation do not fit");
   if ((use.body.operation === "reshard") !== (use.body.reshard !== undefined)) throw new Refusal("REQUEST_FORGED", "re-shard parameters and operation do not fit");
   if ((use.body.operation === "reshard") === ("enclave" in fields)) throw new Refusal("REQUEST_FORGED", "an enclave takes part exactly where something is combined or dealt by it");
@@ -76,8 +82,13 @@ export function judgeEvidence(evidence: Evidence, digest: string, rule: Rule, ju
 /** The whole verdict of a holder: request, evidence and policy. Throws {@link Refusal}; returns what it judged. */
 export function judgeUse(fields: AnyFields, evidence: readonly Evidence[], judge: Judge): Judged {
   const judged = judgeRequest(fields, judge);
+  requireAttested(judged, evidence, judge);
+  return judged;
+}
+
+/** All evidence is good and satisfies the rule. Throws {@link Refusal}. */
+export function requireAttested(judged: Judged, evidence: readonly Evidence[], judge: Pick<Judge, "siteRecord" | "isQuarantined">): void {
   const attestations = evidence.map((one) => judgeEvidence(one, judged.digest, judged.rule, judge));
   const decision = decide(judge.siteRecord.body, judged.rule, judged.requester, attestations);
   if (!decision.allowed) throw new Refusal("NOT_PERMITTED", `the evidence does not satisfy the rule: still wanted ${decision.still}`);
-  return judged;
 }

@@ -21,11 +21,11 @@ void t.test("P: all new holders over these records, or nobody activates", async 
   const { fleet, record } = await begin();
   const attempt = await (await HandAttempt.of(fleet, [record])).toPrepared();
   const { reshards } = fleet.box(1);
-  await t.rejects(reshards.activate(attempt.planHash, attempt.prepared.slice(1)), invalid(/not every new holder/));
+  await t.rejects(reshards.activate(attempt.planHash, attempt.prepared.slice(1), null), invalid(/not every new holder/));
   t.strictSame(held(fleet, [1]), ["current 1, next 2"]);
   const joined = await HandAttempt.of(fleet, [await fleet.addKey("backup", secret, five)]);
   await joined.join();
-  await t.rejects(fleet.box(1).reshards.activate(joined.planHash, attempt.prepared), invalid(/not every new holder/), "one that has prepared nothing");
+  await t.rejects(fleet.box(1).reshards.activate(joined.planHash, attempt.prepared, null), invalid(/not every new holder/), "one that has prepared nothing");
 });
 
 void t.test("D: of this plan, by enough, for the records that were prepared here", async (t) => {

@@ -1,18 +1,13 @@
 import t from "tap";
-import { keyRecordHash, type KeyRecord } from "../../agent/protocol/key-record.ts";
-import { requestDigest, type RequestFields } from "../../agent/protocol/request.ts";
-import { refOf } from "../../agent/protocol/site-record.ts";
-import { signStatement } from "../../agent/protocol/statement.ts";
-import type { Evidence } from "../../agent/protocol/evidence.ts";
-import { boot, filled, makeEvidence, makeFields } from "../rules/support/site.ts";
+import type { KeyRecord } from "../../agent/protocol/key-record.ts";
+import { boot, filled } from "../rules/support/site.ts";
 import { HandAttempt } from "../support/reshard-attempt.ts";
-import { ReshardFleet, site, type FleetBox } from "../support/reshard-fleet.ts";
+import { ReshardFleet, type FleetBox } from "../support/reshard-fleet.ts";
+import { request, type Request } from "../support/reshard-request.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 
 const five = [1, 2, 3, 4, 5];
 const stale = { code: "STALE_EPOCH", retryable: true };
-
-interface Request { readonly fields: RequestFields; readonly evidence: readonly Evidence[]; readonly digest: string }
 
 async function begin(): Promise<{ fleet: ReshardFleet; clock: VirtualClock; record: KeyRecord; attempt: HandAttempt }> {
   const clock = new VirtualClock();
@@ -21,19 +16,6 @@ async function begin(): Promise<{ fleet: ReshardFleet; clock: VirtualClock; reco
   return { fleet, clock, record, attempt: await HandAttempt.of(fleet, [record]) };
 }
 
-/** Alice at box-1 lets the service decrypt with this record of the key; `box` is asked. */
-async function request(fleet: ReshardFleet, box: FleetBox, record: KeyRecord, change: Partial<RequestFields> = {}): Promise<Request> {
-  const fields = await makeFields({
-    epoch: record.epoch, attempt: record.attempt, record: keyRecordHash(record), siteRecord: refOf(fleet.record), deadlineMs: 60_000,
-    nonces: fleet.box(1) === box ? [{ box: "box-1", nonce: box.nonces.issue() }] : [{ box: "box-1", nonce: fleet.box(1).nonces.issue() }, { box: box.id, nonce: box.nonces.issue() }],
-    ...change,
-  }, { request: filled(16, requests += 1) }, "service");
-  const digest = requestDigest(fields);
-  const { body } = await makeEvidence(digest);
-  const evidence = await signStatement({ sign: (message) => fleet.box(1).hsm.sign("identity", message) }, "evidence", site, "box-1", body);
-  return { fields, evidence: [evidence], digest };
-}
-let requests = 0;
 const challenge = (box: FleetBox, { fields, evidence }: Request): Promise<string> => box.holder.challenge(fields, evidence, filled(16, 5), boot);
 
 void t.test("before D old and current are served, each by its own record; after D current only", async (t) => {

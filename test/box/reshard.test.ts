@@ -166,7 +166,7 @@ void t.test("a restart before PREPARED ends a box's part; after it nothing is lo
   const attempt = await HandAttempt.of(fleet, [record]);
   const one = fleet.box(1);
   const { plan, planHash } = attempt;
-  const calls: readonly (() => Promise<unknown>)[] = [() => one.reshards.deal(planHash, []), () => one.reshards.seal(planHash, [], [], []), () => one.reshards.check(planHash, []), () => one.reshards.prepare(planHash, []), () => one.reshards.activate(planHash, [])];
+  const calls: readonly (() => Promise<unknown>)[] = [() => one.reshards.deal(planHash, []), () => one.reshards.seal(planHash, [], [], []), () => one.reshards.check(planHash, []), () => one.reshards.prepare(planHash, []), () => one.reshards.activate(planHash, [], null)];
   for (const call of calls) await t.rejects(call(), lost, "never heard of it");
   await attempt.join();
   one.live();

@@ -24,9 +24,11 @@ void t.test("a policy changes roles, people, clients' persons and rules; keys, b
   t.strictSame(next.people, [body.people[0], { ...body.people[1], roles: [] }]);
   t.strictSame(next.clients, [{ id: "cli", key: keyOf("cli"), admin: false }, body.clients[1]], "a client that the file does not name stays");
   t.strictSame(next.boxes, body.boxes);
+  t.equal(next.noZoneHoldsThreshold, false);
   await t.rejects(keeper.apply(policy({ roles: [] })), { code: "RECORD_INVALID" });
   t.equal(keeper.current.body.version, 6, "what boxes would refuse changes nothing");
-  const [one, two] = await Promise.all([keeper.apply(policy({})), keeper.apply(policy({}))]);
+  const [one, two] = await Promise.all([keeper.apply(policy({ noZoneHoldsThreshold: true })), keeper.apply(policy({}))]);
+  t.strictSame([one.body.noZoneHoldsThreshold, two.body.noZoneHoldsThreshold], [true, false], "the file says it, or it is not so");
   t.strictSame([one.body.version, two.body.version], [7, 8], "one change at a time");
   t.strictSame(versions, [6, 7, 8]);
   t.strictSame(again().after(5).map((record) => record.body.version), [6, 7, 8], "and the chain is kept");

@@ -51,6 +51,12 @@ export function replace(n: number, chain: "attempts" | "epochs"): Shape {
   return { boxes: n + 1, threshold: n - 1, old: all, plans: [plan(1, 0, next, all), chain === "attempts" ? plan(2, 0, all, all) : plan(2, 1, next, next)] };
 }
 
+/** One is lost and a spare comes: as many witnesses as the threshold, so it waits for PROVED; the second plan has the lost one again. */
+export function unproven(n: number): Shape {
+  const rest = line(n - 1);
+  return { boxes: n + 1, threshold: n - 1, old: line(n), plans: [plan(1, 0, [...rest, n + 1], rest), plan(2, 0, line(n), line(n))] };
+}
+
 /** Two plans of one number, with different holders: only a lying coordinator signs both. */
 export function twins(n: number): Shape {
   const { plans, ...shape } = replace(n, "attempts");
@@ -73,6 +79,8 @@ export const bounded: readonly Setting[] = [
   named("4 to 3, then 4 again", drop(4, "attempts"), "lies", 1),
   named("4 to 3, two epochs", drop(4, "epochs"), "lies", 1),
   named("3, one replaced, two plans of one number", twins(3), "lies", 1),
+  named("3, one replaced unproven, then refreshed", unproven(3), "honest", 1),
+  named("3, one replaced unproven, then refreshed", unproven(3), "lies", 1),
   named("3 refreshed, two attempts", refresh(3, "attempts"), "lies", null),
   named("3 refreshed, two attempts and an epoch", refresh(3, "both"), "lies", 1),
 ];
@@ -91,6 +99,8 @@ export const settings: readonly Setting[] = [
   named("4, one replaced, then refreshed", replace(4, "attempts"), "lies", 1),
   named("4, one replaced, then refreshed", replace(4, "attempts"), "lies", 5),
   named("4, one replaced, two epochs", replace(4, "epochs"), "lies", 1),
+  named("4, one replaced unproven, then refreshed", unproven(4), "honest", 1),
+  named("4, one replaced unproven, then refreshed", unproven(4), "lies", 1),
   named("4, one replaced, two plans of one number", twins(4), "lies", 1),
   named("5 to 4, then 5 again", drop(5, "attempts"), "honest", 1),
   named("5 to 4, then 5 again", drop(5, "attempts"), "lies", 1),

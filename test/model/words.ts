@@ -10,13 +10,15 @@ const said = {
 } as const;
 const driven = {
   "plan": "plans", "prepared-by-all": "has P, and shows it, of", "failed": "gives up, or crashes in, and orders to burn", "activated-enough": "has D, and shows it, of",
-  "burnt-enough": "has the BURN certificate, and shows it, of",
+  "prepared-unproven": "has P, and does not show it, of", "proved": "has PROVED, and shows it with P, of", "burnt-enough": "has the BURN certificate, and shows it, of",
 } as const;
+
+const isDriven = (event: Action["event"]): event is keyof typeof driven => event in driven;
 
 /** One step as a sentence. */
 export function describe({ roster, setting }: World, { actor, event, plan }: Action, before: State, after: State): string {
   if (event === "restart") return `box ${honestBoxes(setting)[actor]!} crashes and comes back`;
-  if (event === "plan" || event === "prepared-by-all" || event === "failed" || event === "activated-enough" || event === "burnt-enough") return `the coordinator ${driven[event]} ${letter(plan)}`;
+  if (isDriven(event)) return `the coordinator ${driven[event]} ${letter(plan)}`;
   const [was, is] = [roster.box(before.boxes[actor]!), roster.box(after.boxes[actor]!)];
   const stage = `${was.stages[plan]!} → ${is.stages[plan]!}`;
   return `box ${honestBoxes(setting)[actor]!} ${said[event]} ${letter(plan)}: ${stage}${shelfChange(was, is)}`;

@@ -5,10 +5,11 @@ import { boxEvents, refused, Roster } from "./roster.ts";
 import type { Certificate, Rules } from "./rules.ts";
 import type { Setting } from "./settings.ts";
 
-const phases = ["planned", "certified", "settled", "burning", "burnt"] as const satisfies readonly Phase[];
+const phases = ["planned", "unproven", "certified", "settled", "burning", "burnt"] as const satisfies readonly Phase[];
 const messages = ["activate", "settle", "burn", "bury"] as const satisfies readonly Message[];
 export const certificates = ["P", "D", "BURN"] as const satisfies readonly Certificate[];
-const driveEvents = { "prepared-by-all": "P", "failed": null, "activated-enough": "D", "burnt-enough": "BURN" } as const satisfies Record<DriveEvent, Certificate | null>;
+/** PROVED needs nothing that is in the model: somebody uses the key, now or never. */
+const driveEvents = { "prepared-by-all": "P", "prepared-unproven": "P", "proved": null, "failed": null, "activated-enough": "D", "burnt-enough": "BURN" } as const satisfies Record<DriveEvent, Certificate | null>;
 
 /**
  * A state: the number of each honest box, and for each plan one number with which certificates there are (3
@@ -109,6 +110,8 @@ export class World {
     return (Object.keys(driveEvents) as DriveEvent[]).flatMap((event): [DriveEvent, Phase][] => {
       const to = this.rules.drive[phase].on[event];
       const by = driveEvents[event];
+      const isUnproven = this.setting.plans[plan]!.witnesses.length === this.setting.threshold;
+      if (event === (isUnproven ? "prepared-by-all" : "prepared-unproven")) return [];
       const can = by === null || has(isFirm ? this.#made(this.#count(boxes, plan, false, false), plan) : plans[plan]!, by);
       return to !== undefined && can ? [[event, to]] : [];
     });

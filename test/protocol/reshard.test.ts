@@ -1,7 +1,7 @@
 import t from "tap";
 import type { z } from "zod";
 import {
-  batchActivated, batchBurn, batchDestroyed, batchHash, batchPrepared, burial, mostBatchKeys, participantsOf, pieceHash, planKey, reshardCheck, reshardDeal, reshardedRecord,
+  batchActivated, batchBurn, batchDestroyed, batchHash, batchPrepared, burial, mostBatchKeys, participantsOf, pieceHash, planKey, provedUse, reshardCheck, reshardDeal, reshardedRecord,
   reshardPieceContext, reshardPlan, settlement,
 } from "../../agent/protocol/reshard.ts";
 import { boxRequests, clientRequests, keyStatus } from "../../agent/protocol/messages.ts";
@@ -21,6 +21,8 @@ const checkBody = { transcript: filled(32, 1), holder: { values: [filled(16, 1),
 const check = await makeCheck("box-1", checkBody);
 const [prepared, activated, burn] = [[await makePrepared(plan, batch, "box-1"), await makePrepared(plan, batch, "box-2")], [await makeActivated(plan, batch, "box-1"), await makeActivated(plan, batch, "box-2")], [await makeBurn(plan, "box-1"), await makeBurn(plan, "box-2")]];
 const destroyed = { type: "batch-destroyed", site: "demo", by: "box-1", body: { plan: planHash, of: "old", hsm: "software" }, sig: filled(64, 1) };
+const fields = await makeFields({}, {}, "service");
+const proof = { fields, evidence: [await makeEvidence(filled(32, 1))], result: filled(32, 72), sig: filled(64, 1) };
 const piece = { enc, ct: filled(64, 1) };
 
 void t.test("names, byte for byte", (t) => {
@@ -67,7 +69,7 @@ void t.test("every statement and message is taken as it is, and not with a field
     "reshard-seal": [requests["reshard-seal"]!.request, { plan: planHash, joins, deals: [deal], pieces: [{ holder: piece, witness: null }] }],
     "reshard-check": [requests["reshard-check"]!.request, { plan: planHash, sealed: [] }], "reshard-check answer": [requests["reshard-check"]!.response, { check }],
     "reshard-prepare": [requests["reshard-prepare"]!.request, { plan: planHash, checks: [check] }], "reshard-prepare answer": [requests["reshard-prepare"]!.response, { prepared: prepared[0] }],
-    "reshard-activate": [requests["reshard-activate"]!.request, { plan: planHash, prepared }], "reshard-activate answer": [requests["reshard-activate"]!.response, { activated: activated[0] }],
+    "reshard-activate": [requests["reshard-activate"]!.request, { plan: planHash, prepared, proof }], proof: [provedUse, proof], "reshard-activate answer": [requests["reshard-activate"]!.response, { activated: activated[0] }],
     "reshard-settle": [requests["reshard-settle"]!.request, { plan, batch, activated }], "reshard-settle answer": [requests["reshard-settle"]!.response, { destroyed }],
     "reshard-burn": [requests["reshard-burn"]!.request, { plan }], "reshard-burn answer": [requests["reshard-burn"]!.response, { burn: burn[0] }],
     "reshard-reveal": [requests["reshard-reveal"]!.request, { plan: planHash, check }], "reshard-reveal answer": [requests["reshard-reveal"]!.response, { ephemeral: "A".repeat(43) }],
@@ -85,7 +87,7 @@ void t.test("every statement and message is taken as it is, and not with a field
     const bad = [...strangers(value), ...lacking(value)].filter((one) => schema.safeParse(one).success);
     t.strictSame(bad, [], `${name}: unknown or missing fields`);
   }
-  const nulls: readonly (readonly [string, unknown])[] = [["reshard-settle answer", { destroyed: null }], ["reshard-bury answer", { destroyed: null }]];
+  const nulls: readonly (readonly [string, unknown])[] = [["reshard-settle answer", { destroyed: null }], ["reshard-bury answer", { destroyed: null }], ["reshard-activate", { plan: planHash, prepared, proof: null }]];
   for (const [name, value] of nulls) t.ok(samples[name]![0].safeParse(value).success, `${name}: not yet`);
   t.end();
 });
@@ -128,6 +130,7 @@ void t.test("bounds", (t) => {
   refused(reshardCheck, checked({ witness: filled(15, 0) }), "15 bytes");
   refused(reshardCheck, checked({ holder: { ...checkBody.holder, values: [filled(16, 0)] } }), "one value");
   refused(reshardCheck, checked({ holder: { ...checkBody.holder, digests: [] } }), "no digest");
+  refused(provedUse, { ...proof, evidence: [] }, "nobody attested it");
   refused(settlement, { plan, batch, activated: activated.slice(1) }, "one is no certificate");
   refused(burial, { plan, burns: burn.slice(1) }, "one is no certificate");
   refused(batchDestroyed, { ...destroyed, body: { ...destroyed.body, of: "current" } }, "what is current is not destroyed");

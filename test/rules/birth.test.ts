@@ -4,7 +4,7 @@ import { signStatement, statementHash } from "../../agent/protocol/statement.ts"
 import { fromBase64url, toBase64url } from "../../agent/runtime/encoding.ts";
 import { isCertified, judgeChecks, judgeDeal, judgePlan, judgePlanOfRequest, judgeSealed, recordOfBirth } from "../../agent/rules/birth.ts";
 import { evaluate } from "../support/polynomials.ts";
-import { create, filled, keyOf, keys, makeFields, record, useBody } from "./support/site.ts";
+import { body, create, filled, keyOf, keys, makeFields, record, signRecord, useBody } from "./support/site.ts";
 
 const boxes = ["box-1", "box-2", "box-3"];
 const holders = boxes.map((box, i) => ({ box, x: i + 1 }));
@@ -42,6 +42,18 @@ void t.test("PLAN", async (t) => {
   await refused(/cli is no box/, { holders: [...holders, { box: "cli", x: 4 }] });
   const all = await makePlan({ threshold: 3 });
   t.doesNotThrow(() => { judgePlan(all, record); }, "all of all can be met");
+});
+
+void t.test("no zone holds the threshold where the site record says so", async (t) => {
+  const zoned = (zones: readonly string[], limited = true) => signRecord({ noZoneHoldsThreshold: limited, boxes: body.boxes.map((box, i) => ({ ...box, zone: zones[i]! })) });
+  const judged = async (...args: Parameters<typeof zoned>): Promise<() => void> => {
+    const one = await zoned(...args);
+    return () => { judgePlan(plan, one); };
+  };
+  t.throws(await judged(["a", "b", "b"]), { code: "PLAN_REFUSED", message: /zone b would hold 2 shards/ }, "2 of 3");
+  t.throws(await judged(["a", "a", "a"]), { code: "PLAN_REFUSED", message: /zone a/ });
+  t.doesNotThrow(await judged(["a", "b", "c"]));
+  t.doesNotThrow(await judged(["a", "a", "a"], false));
 });
 
 void t.test("PLAN is the one that the signed request names", async (t) => {

@@ -103,6 +103,8 @@ export class Invariants implements Listener {
         return this.#stands(box, plan, planHash, ["next", "current"]) ? null : "signed PREPARED with nothing durable";
       case "activated":
         if (burn.has(box)) return "signed ACTIVATED after BURN";
+        // Nobody uses a key here, so nothing is PROVED.
+        if (witnesses.length === plan.body.threshold) return "activated an unproven attempt";
         if (!holders.every((one) => prepared.get(one.box)?.body.batch === activated.get(box)?.body.batch)) return "activated without certificate P";
         return this.#stands(box, plan, planHash, ["current"]) ? null : "signed ACTIVATED with nothing durable";
       case "burn":

@@ -10,7 +10,8 @@ export function beyondLimits(plan: ReshardPlan, currentOf: (key: string) => KeyR
   const { threshold, nextThreshold, size, margin, dealers, witnesses, holders, keys } = plan.body;
   for (const members of [dealers, witnesses, holders]) if (repeats(members)) return "a box or an x twice";
   if (dealers.length !== threshold || !dealers.every((one) => includes(witnesses, one))) return "dealers are not t of the witnesses";
-  if (witnesses.length <= threshold) return "no witness more than t";
+  const isUnproven = witnesses.length <= threshold;
+  if (isUnproven && keys.length > 1) return "several keys with no witness more than t";
   if (holders.length < 3 || holders.length < nextThreshold + margin) return "below the floor";
   if (holders.length > size) return "more holders than the key shall have";
   for (const { key, epoch, previous } of keys) {
@@ -19,6 +20,7 @@ export function beyondLimits(plan: ReshardPlan, currentOf: (key: string) => KeyR
     if (previous !== keyRecordHash(current) || epoch !== current.epoch + 1) return "it does not follow the record";
     if (nextThreshold !== current.threshold || threshold !== current.threshold || size !== current.size || margin !== current.margin) return "threshold, size or margin changed";
     if (!witnesses.every((one) => includes(current.holders, one))) return "a witness is no holder";
+    if (isUnproven && holders.some(({ box }) => current.holders.some((one) => one.box === box) && !witnesses.some((one) => one.box === box))) return "no witness more than t, though one could";
     const leave = current.holders.filter(({ box }) => !holders.some((one) => one.box === box)).length;
     const come = holders.filter(({ box }) => !current.holders.some((one) => one.box === box)).length;
     if (leave > 1 || come > 1) return "more than one holder changed";

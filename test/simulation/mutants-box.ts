@@ -25,11 +25,12 @@ export const boxMutants: readonly Mutant[] = [
   generations("ending-forgotten", "a crash forgets the seal key that is to be destroyed", [`            putJson(endingKey, { generation: from.generation }),\n`, ``]),
   generations("new-vault-for-old", "the new generation keeps the vault before", [`const to = { generation, ...await hsm.createVault({ generation }) };`, `await hsm.createVault({ generation });\n        const to = from;`]),
   ...against("box", [
-    reshard("check-unchecked", "PREPARED without looking at the CHECKs", [`verdict.kind !== "accepted" || !verdict.proven`, `false`],
+    reshard("check-unchecked", "PREPARED without looking at the CHECKs", [`verdict.kind !== "accepted"`, `false`],
       [`const verdict = await judgeReshardChecks(plan, transcript, checks, records.current);`, `const verdict = { kind: "accepted", proven: true };`]),
   ]),
   ...against("coordinator", [
     reshard("p-unchecked", "ACTIVATED without looking at P", [`batch === null || !isPreparedByAll(plan, batch, prepared, this.#parts.records.current)`, `batch === null`]),
+    reshard("proof-unchecked", "ACTIVATED of an unproven attempt without PROVED", [`            requireProved(plan, batch, proof, this.#parts.records.current);\n`, ``]),
     reshard("d-unchecked", "the old shard goes without D", [`!isSettled({ plan, batch, activated }, this.#parts.records.current)`, `false`]),
     reshard("burn-unchecked", "an uncertified burn: *next* goes without the BURN certificate", [`!isBuried(burial, this.#parts.records.current)`, `false`]),
     reshard("plan-unchecked", "BURN for a plan that nobody signed", [`if (!isPlanned(plan, this.#parts.records.current))`, `if (false)`]),

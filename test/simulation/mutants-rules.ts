@@ -38,7 +38,7 @@ export const ruleMutants: readonly Mutant[] = [
     plan("threshold-unchecked", "the threshold changes without people", [`body.nextThreshold !== current.threshold || body.size`, `body.size`]),
     plan("size-unchecked", "size and margin change without people", [`|| body.size !== current.size || body.margin !== current.margin`, ``]),
     plan("floor-unchecked", "fewer holders than threshold and margin", [`body.holders.length < leastHolders || body.holders.length < body.nextThreshold + body.margin`, `body.holders.length < body.nextThreshold`]),
-    plan("no-witness", "t witnesses are enough", [`body.witnesses.length < body.threshold + 1`, `body.witnesses.length < body.threshold`]),
+    plan("witness-left-out", "an attempt may be unproven though more could witness", [`if (silent !== undefined)`, `if (false)`]),
     plan("attempt-reused", "the last attempt's number is taken again", [`attempt <= last ||`, `attempt < last ||`]),
     plan("open-unchecked", "a second attempt may begin before the first is decided", [`if (judge.isOpen(key))`, `if (false)`]),
     plan("record-unchecked", "a plan need not follow the record", [`if (!same)`, `if (false)`]),

@@ -113,3 +113,12 @@ void t.test("an imported secret is kept under the key and comes out by unwrap", 
   await touch(one, "box-1", "alice");
   t.strictSame((await finish(one, out)).result, secret);
 });
+
+void t.test("where no zone may hold the threshold a key is refused by name, before anybody is asked for a finger", async (t) => {
+  const one = await InProcessSite.start({ people, rules, record: { noZoneHoldsThreshold: true } });
+  await t.rejects(finish(one, use(one, "cli", birth)), { code: "ZONE_HOLDS_THRESHOLD", message: /zone here would hold 3 shards of payroll/ });
+  t.notOk(one.box("box-1").sensor.isWaiting);
+  const spread = await InProcessSite.start({ people, rules, zones: ["a", "a", "b", "b", "c"], record: { noZoneHoldsThreshold: true } });
+  await create(spread);
+  t.strictSame(states(spread), boxes.map(() => "current"));
+});

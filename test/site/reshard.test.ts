@@ -67,6 +67,17 @@ void t.test("a box that stops beating is cut out by itself; it comes back, is sh
   await opens(site, t);
 });
 
+void t.test("where no zone may hold a threshold a spare of a zone that has enough does not come: the key is cut, and held", async (t) => {
+  const site = await withKey({ boxes: 6, zones: ["a", "a", "b", "b", "c", "b"], record: { noZoneHoldsThreshold: true } });
+  site.box("box-5").setUp(false);
+  await site.clock.until(() => epochs(site, ["box-1"])[0] === "current 2", 60_000, "a re-shard round box-5");
+  await site.clock.advance(5000);
+  const { holders, held } = await key(site);
+  t.strictSame(holders, ["box-1", "box-2", "box-3", "box-4"]);
+  t.equal(held, "zones");
+  await opens(site, t);
+});
+
 void t.test("a box whose store is set back to an old copy is put in quarantine and cut out; the key opens", async (t) => {
   const site = await withKey();
   const old = site.box("box-5").disk.records;

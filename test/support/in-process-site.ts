@@ -36,6 +36,9 @@ export const coordinatorId = "coordinator";
 export interface TestPerson { readonly id: string; readonly roles: readonly string[]; readonly boxes: readonly string[] }
 export interface SiteOptions {
   readonly boxes?: number;
+  /** Of the boxes, in their order; one and the same if not given. */
+  readonly zones?: readonly string[];
+  readonly record?: Partial<SiteRecordBody>;
   readonly people: readonly TestPerson[];
   readonly rules: readonly unknown[];
   /** Client ids with the person they act for. */
@@ -126,11 +129,12 @@ export class InProcessSite {
     const body: SiteRecordBody = {
       version: 1, previous: null, sealed: true, authority, tlsAuthority: toBase64url(new Uint8Array(32)),
       coordinator: { id: coordinatorId, key },
-      boxes: ids.map((id) => ({ id, zone: "here", key: identities.get(id)!.key })),
+      boxes: ids.map((id, i) => ({ id, zone: this.#options.zones?.[i] ?? "here", key: identities.get(id)!.key })),
       people: enrolled,
       clients: Object.entries(clients).map(([id, person]) => ({ id, key: clientKeys.get(id)!.publicKey, admin: true, ...(person === undefined ? {} : { person }) })),
       roles: [...new Set(people.flatMap((person) => person.roles))],
       rules: rules as SiteRecordBody["rules"],
+      ...this.#options.record,
     };
     const record = await signStatement({ sign: (message) => this.coordinatorHsm.sign("authority", message) }, "site-record", site, coordinatorId, body);
     await store.commit([putJson("site-record", record), ...(this.#options.keys ?? []).map((one) => putJson(`key/${one.key}`, { record: one, prepared: [] }))]);
@@ -188,6 +192,9 @@ export class InProcessSite {
     await this.#startBox(id, old.hsm, old.sensor, old.disk);
   }
 
+  /** Of the coordinator's life before. */
+  #disconnect: () => Promise<void> = () => Promise.resolve();
+
   async startCoordinator(): Promise<void> {
     const store = openMemoryStore(this.coordinatorDisk);
     const hsm = this.coordinatorHsm;
@@ -195,7 +202,9 @@ export class InProcessSite {
     this.keeper = new SiteKeeper(store, hsm);
     this.coordinatorSession = await beginSession({ sign: (message) => hsm.sign("identity", message) }, site, coordinatorId, systemRandom);
     const nonces = new NonceBook(this.clock, systemRandom);
+    await this.#disconnect();
     const transport = this.hub.connect(coordinatorId);
+    this.#disconnect = () => transport.close();
     this.coordinatorExchange = new Exchange({
       transport, session: this.coordinatorSession, clock: this.clock, random: systemRandom, log: this.#log, nonces,
       reader: { site, self: coordinatorId, keyOf: (sender) => this.keeper.keyOf(sender), certificates: new CertificateCache() },

@@ -1,6 +1,9 @@
 import type { Hsm } from "../../agent/hsm/client.ts";
-import { seal } from "../../agent/protocol/seal.ts";
+import { generateRecipient, open, seal } from "../../agent/protocol/seal.ts";
+import { concat } from "../../agent/runtime/encoding.ts";
 import { systemRandom } from "../../agent/runtime/random.ts";
+import { applyMatrix, expandMatrix } from "../../agent/sharding/check.ts";
+import { sum } from "../../agent/sharding/field.ts";
 import { dealMask } from "../../agent/sharding/reshare.ts";
 import { splitSecret } from "../../agent/sharding/shamir.ts";
 
@@ -43,6 +46,33 @@ export function lyingHolder(hsm: Hsm): Hsm {
     holderCheck: async (args) => {
       const { values, digests } = await hsm.holderCheck(args);
       return { values: [systemRandom.bytes(16), ...values.slice(1)], digests };
+    },
+  };
+}
+
+/**
+ * A dealer that is its own witness: where no witness is left over it deals, and witnesses, as if its shard were another. All
+ * degrees and sums are right and the key is another (docs/resharding.md, "Unproven").
+ */
+export function shiftingDealer(hsm: Hsm): Hsm {
+  const shift = new Uint8Array(32).fill(0x55);
+  const shifted = new Set<string>();
+  return {
+    ...hsm,
+    dealShards: async (args) => {
+      const { id, t, nextT, holders, witnesses } = args;
+      if (witnesses.length > t) return await hsm.dealShards(args);
+      shifted.add(id);
+      // Dealt to itself first: what it then seals to the others is the sum with a sharing of the shift.
+      const own = holders.map(() => generateRecipient());
+      const dealt = await hsm.dealShards({ ...args, holders: holders.map((holder, j) => ({ ...holder, recipient: own[j]!.publicKey })) });
+      const shifts = await splitSecret(shift, nextT, holders.map(({ x }) => x));
+      const pieces = dealt.holders.map(({ enc, ct }, j) => open(own[j]!, enc, holders[j]!.info, holders[j]!.info, ct));
+      return { ...dealt, holders: holders.map(({ recipient, info }, j) => seal(recipient, info, info, concat(sum(pieces[j]!.subarray(0, 32), shifts[j]!), pieces[j]!.subarray(32)))) };
+    },
+    witnessCheck: async (args) => {
+      const value = await hsm.witnessCheck(args);
+      return shifted.has(args.id) ? sum(value, applyMatrix(expandMatrix(args.transcript, args.shards[0]!.keyId), shift)) : value;
     },
   };
 }

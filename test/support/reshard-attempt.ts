@@ -1,7 +1,7 @@
 import type { Approval } from "../../agent/box/approval.ts";
 import type { Join, KeyRecord, SealedStatement } from "../../agent/protocol/key-record.ts";
 import type { Sealed } from "../../agent/protocol/primitives.ts";
-import { batchHash, participantsOf, type BatchActivated, type BatchBurn, type BatchPrepared, type ReshardCheck, type ReshardDeal, type ReshardPlan } from "../../agent/protocol/reshard.ts";
+import { batchHash, participantsOf, type BatchActivated, type BatchBurn, type BatchPrepared, type ProvedUse, type ReshardCheck, type ReshardDeal, type ReshardPlan } from "../../agent/protocol/reshard.ts";
 import { signStatement, statementHash } from "../../agent/protocol/statement.ts";
 import { hashesOf, recordsOf } from "../../agent/rules/reshard/deal.ts";
 import { planKeyOf } from "../rules/reshard/support.ts";
@@ -81,8 +81,8 @@ export class HandAttempt {
     return await this.prepare();
   }
 
-  activate(boxes: readonly FleetBox[] = this.holders): Promise<BatchActivated[]> {
-    return Promise.all(boxes.map(({ reshards }) => reshards.activate(this.planHash, this.prepared)));
+  activate(boxes: readonly FleetBox[] = this.holders, proof: ProvedUse | null = null): Promise<BatchActivated[]> {
+    return Promise.all(boxes.map(({ reshards }) => reshards.activate(this.planHash, this.prepared, proof)));
   }
 
   burn(boxes: readonly FleetBox[] = this.holders): Promise<BatchBurn[]> {

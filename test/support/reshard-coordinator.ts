@@ -129,7 +129,7 @@ export class CoordinatorBench {
       "reshard-seal": async ({ plan, joins, deals, pieces }: Data<"reshard-seal">) => ({ sealed: await reshards.seal(plan, joins, deals, pieces) }),
       "reshard-check": async ({ plan, sealed }: Data<"reshard-check">) => ({ check: await reshards.check(plan, sealed) }),
       "reshard-prepare": async ({ plan, checks }: Data<"reshard-prepare">) => ({ prepared: await reshards.prepare(plan, checks) }),
-      "reshard-activate": async ({ plan, prepared }: Data<"reshard-activate">) => ({ activated: await reshards.activate(plan, prepared) }),
+      "reshard-activate": async ({ plan, prepared, proof }: Data<"reshard-activate">) => ({ activated: await reshards.activate(plan, prepared, proof) }),
       "reshard-settle": async (settlement: Data<"reshard-settle">) => ({ destroyed: await reshards.settle(settlement) }),
       "reshard-burn": async ({ plan }: Data<"reshard-burn">) => ({ burn: await reshards.burn(plan) }),
       "reshard-bury": async (burial: Data<"reshard-bury">) => ({ destroyed: await reshards.bury(burial) }),

@@ -75,7 +75,7 @@ export class FleetBox {
     this.attempts = new Attempts(this.store, clock, this.#windowMs);
     this.generations = new Generations(parts, this.shelf);
     this.requests = new Requests(clock);
-    this.holder = new Holder(parts, this.shelf, this.requests);
+    this.holder = new Holder(parts, this.shelf, this.requests, this.attempts);
     this.reshards = new Reshards(parts, this.shelf, this.attempts, this.generations, new Approvals(parts, this.requests), new Turns(), ({ record }) => this.holder.isUsing(keyRecordHash(record)));
     this.reshards.start();
   }

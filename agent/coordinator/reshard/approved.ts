@@ -3,7 +3,7 @@ import { keyRecordHash, type KeyRecord } from "../../protocol/key-record.ts";
 import type { ApprovalFields, ReshardParameters } from "../../protocol/request.ts";
 import type { ReshardPlan } from "../../protocol/reshard.ts";
 import { proposeApproved, type ApprovedPlan } from "../../rules/reshard/propose-approved.ts";
-import type { BoxView } from "../../rules/reshard/propose.ts";
+import type { BoxView, Wish } from "../../rules/reshard/propose.ts";
 import { ShardkeepError } from "../../runtime/errors.ts";
 import type { KeyShelf } from "../key-shelf.ts";
 import type { CoordinatorParts } from "../parts.ts";
@@ -33,7 +33,7 @@ interface Job extends Attempt {
 /** What it needs of the resharder. */
 export interface Around {
   readonly views: () => readonly BoxView[];
-  readonly suspicion: (record: KeyRecord) => ReadonlyMap<string, number>;
+  readonly wish: (record: KeyRecord) => Wish;
   /** Nothing is begun: too few boxes are there at once. */
   readonly isHeld: () => boolean;
   readonly sign: (plan: ApprovedPlan, record: KeyRecord, request: string) => Promise<ReshardPlan>;
@@ -65,7 +65,7 @@ export class ApprovedReshards {
     if (record === undefined) throw unknownKey(key);
     if (this.#around.isHeld()) throw heldError(key, "our-network");
     if (this.#journal.busyKeys().has(key)) throw heldError(key, "an attempt is under way");
-    const proposal = proposeApproved(record, this.#around.views(), wanted, this.#around.suspicion(record));
+    const proposal = proposeApproved(record, this.#around.views(), wanted, this.#around.wish(record));
     if (proposal.kind === "hold") throw heldError(key, [proposal.why, ...proposal.boxes].join(" "));
     return await this.#around.sign(proposal, record, request);
   }

@@ -20,7 +20,7 @@ export type Outcome =
 
 /** Everything that was published in an attempt whose deals are no sharing of the same key. */
 export interface BadDeal {
-  readonly verdict: Exclude<Verdict, { kind: "accepted"; proven: true }>;
+  readonly verdict: Exclude<Verdict, { kind: "accepted" }>;
   readonly transcript: string;
   readonly joins: readonly Join[];
   readonly dealt: readonly Dealt[];
@@ -79,7 +79,7 @@ export class AttemptRun {
       (await exchange.request(boxRequests, "reshard-seal", box, { plan, joins, deals, pieces: this.#piecesFor(box, dealt) }, options)).sealed);
     const checks = await this.#ask("check", everybody, async (box): Promise<ReshardCheck> => (await exchange.request(boxRequests, "reshard-check", box, { plan, sealed }, options)).check);
     const verdict = await judgeReshardChecks(this.#plan, transcript, checks, site.current);
-    if (verdict.kind !== "accepted" || !verdict.proven) return { kind: "bad-deal", verdict, transcript, joins, dealt, checks };
+    if (verdict.kind !== "accepted") return { kind: "bad-deal", verdict, transcript, joins, dealt, checks };
     const holders = this.#plan.body.holders.map(({ box }) => box);
     const prepared = await this.#ask("prepare", holders, async (box): Promise<BatchPrepared> => (await exchange.request(boxRequests, "reshard-prepare", box, { plan, checks }, options)).prepared);
     const records = recordsOf(this.#plan, checks);

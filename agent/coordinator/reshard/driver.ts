@@ -63,7 +63,8 @@ export class Driver {
     const holders = entry.plan.body.holders.map(({ box }) => box);
     const { activated, burns } = this.#of(planHash);
     switch (entry.phase) {
-      case "planned": return [];
+      case "planned":
+      case "unproven": return [];
       case "certified": return holders.filter((box) => !activated.has(box));
       case "burning": return holders.filter((box) => !burns.has(box));
       case "settled":
@@ -90,9 +91,10 @@ export class Driver {
     const { plan } = entry;
     const options = { deadlineMs: config.reshardStepMs };
     switch (entry.phase) {
-      case "planned": return;
+      case "planned":
+      case "unproven": return;
       case "certified": {
-        const { activated } = await exchange.request(boxRequests, "reshard-activate", box, { plan: planHash, prepared: entry.prepared }, options);
+        const { activated } = await exchange.request(boxRequests, "reshard-activate", box, { plan: planHash, prepared: entry.prepared, proof: entry.proof }, options);
         await this.#took(planHash, box, activated, () => { this.#of(planHash).activated.set(box, activated); });
         return;
       }

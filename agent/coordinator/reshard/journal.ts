@@ -1,13 +1,13 @@
 import { z } from "zod";
 import { keyRecord, type KeyRecord } from "../../protocol/key-record.ts";
 import { hash, id } from "../../protocol/primitives.ts";
-import { batchActivated, batchBurn, batchDestroyed, batchPrepared, participantsOf, reshardPlan, type BatchDestroyed } from "../../protocol/reshard.ts";
+import { batchActivated, batchBurn, batchDestroyed, batchPrepared, participantsOf, provedUse, reshardPlan, type BatchDestroyed } from "../../protocol/reshard.ts";
 import { isDecided, type Phase } from "../../rules/reshard/drive.ts";
 import { entriesJson, putJson } from "../../store/json.ts";
 import type { Change, Store } from "../../store/store.ts";
 import { planHashOf } from "./plan-hash.ts";
 
-const phases = ["planned", "certified", "settled", "burning", "burnt"] as const satisfies readonly Phase[];
+const phases = ["planned", "unproven", "certified", "settled", "burning", "burnt"] as const satisfies readonly Phase[];
 
 const entry = z.strictObject({
   plan: reshardPlan,
@@ -18,6 +18,8 @@ const entry = z.strictObject({
   /** Hashes of the new records, in the plan's order; none before P. */
   records: z.array(hash),
   prepared: z.array(batchPrepared),
+  /** PROVED, where there were only t witnesses. */
+  proof: provedUse.nullable(),
   activated: z.array(batchActivated),
   burns: z.array(batchBurn),
 });
@@ -55,7 +57,7 @@ export class Journal {
     return this.#entries.get(planHash);
   }
 
-  /** The new records of an attempt that is certified and not yet settled. */
+  /** The new records of an attempt that all have prepared and that is not yet settled. */
   recordsOf(planHash: string): readonly KeyRecord[] {
     return this.#records.get(planHash) ?? [];
   }

@@ -68,6 +68,7 @@ export class Patience {
       due: ordered ? "order" : now >= dueAt + this.#grace(key) ? "period" : null,
       mayChange: now - changedAt >= this.#parts.config.reshardWindowMs,
       avoid, gaveUp,
+      zonesLimited: this.#parts.site.current.body.noZoneHoldsThreshold === true,
       suspicion: this.#suspicion,
     };
   }
@@ -99,6 +100,11 @@ export class Patience {
       if (next === undefined || of.leftOut.length >= mostLeftOut) of.gaveUp = true;
       else of.leftOut.push(next);
     }
+  }
+
+  /** A new sharing was not of the same key, and all who could deal have dealt: nobody can be left out. */
+  disproved({ body }: ReshardPlan): void {
+    for (const { key } of body.keys) this.#of(key).gaveUp = true;
   }
 
   #suspected(box: string): number {

@@ -4,6 +4,7 @@ import { signStatement } from "../../protocol/statement.ts";
 import { batchesOf, type Batch, type Planned, type Proposed } from "../../rules/reshard/batch.ts";
 import { changes } from "../../rules/reshard/plan.ts";
 import { stepDrive } from "../../rules/reshard/drive.ts";
+import { isUnproven } from "../../rules/reshard/proof.ts";
 import { proposeReshard, type BoxView, type Hold, type Proposal } from "../../rules/reshard/propose.ts";
 import type { Fleet } from "../fleet.ts";
 import type { InUse } from "../in-use.ts";
@@ -17,6 +18,7 @@ import type { Entry, Journal } from "./journal.ts";
 import { Namer } from "./namer.ts";
 import { Patience } from "./patience.ts";
 import { planHashOf } from "./plan-hash.ts";
+import { Proofs } from "./proofs.ts";
 
 interface Order { readonly resolve: (record: KeyRecord) => void; readonly reject: (error: unknown) => void }
 
@@ -36,6 +38,8 @@ export class Resharder {
   readonly #namer: Namer;
   /** Those that people approve. */
   readonly approved: ApprovedReshards;
+  /** What operations say of attempts that had only t witnesses. */
+  readonly proofs: Proofs;
   readonly #holds = new Map<string, Hold>();
   readonly #orders = new Map<string, Order[]>();
   readonly #deciding = new Map<string, () => void>();
@@ -52,9 +56,10 @@ export class Resharder {
     this.#backups = new Backups(fleet, keys, journal);
     this.#driver = new Driver(parts, fleet, keys, journal);
     this.approved = new ApprovedReshards(parts, keys, journal, {
-      views: () => this.#views(), suspicion: (record) => this.#patience.wish(record).suspicion, isHeld: () => fleet.hold, consider: () => { this.consider(); },
+      views: () => this.#views(), wish: (record) => this.#patience.wish(record), isHeld: () => fleet.hold, consider: () => { this.consider(); },
       sign: (plan, record, request) => this.#plan(plan, [record], { nextThreshold: plan.next.threshold, size: plan.next.size, margin: plan.next.margin, request }),
     });
+    this.proofs = new Proofs(parts, fleet, journal, this.#driver, this.#patience);
     for (const { record } of keys.all()) if (record.epoch > 1) this.#patience.assumeChanged(record.key);
     this.#driver.onDecided((entry) => { this.#decided(entry); });
     fleet.onHeard((box, holdings) => {
@@ -81,9 +86,11 @@ export class Resharder {
 
   /**
    * The record to serve new requests by: the newest that at least *t* live boxes serve (protocol.md §7). Before D
-   * that is the old one, unless too few of its holders are left.
+   * that is the old one, unless too few of its holders are left; the new one also where only its use can prove it.
    */
   serving(key: string): KeyRecord | undefined {
+    const toProve = this.proofs.serving(key);
+    if (toProve !== undefined) return toProve;
     const record = this.#keys.get(key)?.record;
     if (record === undefined || this.#live(record) >= record.threshold) return record;
     for (const { plan, phase } of this.#journal.all()) {
@@ -108,6 +115,7 @@ export class Resharder {
 
   /** Looks what is to be done and begins one batch. Nothing is begun while it may be our own network (design §11). */
   consider(): void {
+    this.proofs.giveUp();
     if (this.#running) return;
     const approved = this.approved.next();
     const [batch] = this.#batches();
@@ -170,7 +178,7 @@ export class Resharder {
 
   async #attempt({ plan, old, approval }: Attempt): Promise<void> {
     const entry: Entry = {
-      plan, phase: "planned", old: [...old], batch: null, records: [], prepared: [], activated: [], burns: [],
+      plan, phase: "planned", old: [...old], batch: null, records: [], prepared: [], proof: null, activated: [], burns: [],
     };
     // PLAN and its attempt numbers are durable before anybody hears of them: none is ever used twice.
     await this.#journal.put(entry, plan.body.keys.map(({ key, attempt }) => this.#keys.attempted(key, attempt)));
@@ -209,11 +217,12 @@ export class Resharder {
   }
 
   async #ended(entry: Entry, outcome: Outcome): Promise<void> {
-    const next = stepDrive(entry.phase, outcome.kind === "prepared" ? "prepared-by-all" : "failed");
+    const next = stepDrive(entry.phase, outcome.kind !== "prepared" ? "failed" : isUnproven(entry.plan) ? "prepared-unproven" : "prepared-by-all");
     if (next === null) return;
     if (outcome.kind === "prepared") {
       const { batch, records, prepared } = outcome;
       await this.#journal.put({ ...entry, phase: next, batch, records: records.map(keyRecordHash), prepared: [...prepared] }, [], records);
+      if (next === "unproven") this.#parts.log.warn("re-shard unproven", { key: entry.plan.body.keys[0]?.key ?? "", attempt: entry.plan.body.keys[0]?.attempt ?? 0 });
       return;
     }
     const { body } = entry.plan;

@@ -20,7 +20,8 @@ export function batchesOf(all: readonly Proposed[]): Batch[] {
   for (const { record, proposal, part } of all) {
     const { threshold, size, margin, holders, imported } = record;
     // Also the old holders: with those of one key only, a lost box of another would never be shown D.
-    const name = JSON.stringify([proposal, holders.map(({ box }) => box), threshold, size, margin, part]);
+    const alone = proposal.witnesses.length === threshold ? record.key : ""; // what is unproven is proven key by key
+    const name = JSON.stringify([proposal, holders.map(({ box }) => box), threshold, size, margin, part, alone]);
     const batch = batches.get(name) ?? { proposal, records: [], length: 0 };
     batches.set(name, batch);
     const length = batch.length + plainKeyLength + (imported?.length ?? 0);

@@ -3,11 +3,14 @@
  * phase, after any crash, it goes on by showing the phase's message to whoever has not answered it.
  *
  *   planned ──all PREPARED──▶ certified ──D──▶ settled
- *      └──failed──▶ burning ──BURN certificate──▶ burnt
+ *      │  └─(t witnesses)─▶ unproven ──PROVED──┘ (to certified)
+ *      └──failed──▶ burning ◀──failed──┘        burning ──BURN certificate──▶ burnt
  */
 export type Phase =
   /** PLAN is said; JOIN to PREPARED are under way, in memory. */
   | "planned"
+  /** P is journalled and not shown: an attested operation on *next* must first find the key's check value right. */
+  | "unproven"
   /** P is journalled, so it may have been shown: from here on there is no way but forward. */
   | "certified"
   /** D is journalled. */
@@ -19,6 +22,10 @@ export type Phase =
 
 export type DriveEvent =
   | "prepared-by-all"
+  /** The same where there were only t witnesses. */
+  | "prepared-unproven"
+  /** PROVED is journalled with P. */
+  | "proved"
   /** A deadline passed, somebody refused, the deals are bad, or a restart lost what was in memory. */
   | "failed"
   | "activated-enough"
@@ -34,7 +41,8 @@ interface Row {
 
 /** `certified` has no way to `burning`: P and an order to burn are never both shown. */
 export const driveTable: Readonly<Record<Phase, Row>> = {
-  planned: { shows: null, on: { "prepared-by-all": "certified", "failed": "burning" } },
+  planned: { shows: null, on: { "prepared-by-all": "certified", "prepared-unproven": "unproven", "failed": "burning" } },
+  unproven: { shows: null, on: { "proved": "certified", "failed": "burning" } },
   certified: { shows: "activate", on: { "activated-enough": "settled" } },
   settled: { shows: "settle", on: {} },
   burning: { shows: "burn", on: { "burnt-enough": "burnt" } },

@@ -2,7 +2,9 @@ import { keyRecordHash, type KeyRecord } from "../../protocol/key-record.ts";
 import type { Member, PlanKey, ReshardPlan } from "../../protocol/reshard.ts";
 import type { SiteRecord } from "../../protocol/site-record.ts";
 import { Refusal } from "../refusal.ts";
+import { forbiddenZone } from "../zones.ts";
 import { isPlanned } from "./certificates.ts";
+import { isUnproven } from "./proof.ts";
 
 /** The least holders of any epoch: with fewer, no certificate survives one silent box. */
 export const leastHolders = 3;
@@ -54,8 +56,7 @@ function judgeShape(plan: ReshardPlan, { siteRecord, isQuarantined }: PlanJudge)
   if (new Set(body.keys.map(({ key }) => key)).size !== body.keys.length) throw refuse("a key stands twice in the plan");
   if (body.dealers.length !== body.threshold) throw refuse(`${body.dealers.length} dealers, not the ${body.threshold} of the old threshold`);
   if (!body.dealers.every((dealer) => sameMember(body.witnesses, dealer))) throw refuse("a dealer is no witness");
-  // With only t witnesses nothing ties the deals to the record (protocol.md §7, unproven).
-  if (body.witnesses.length < body.threshold + 1) throw refuse(`${body.witnesses.length} witnesses cannot prove a deal of ${body.threshold}`);
+  if (isUnproven(plan) && body.keys.length > 1) throw refuse(`${body.witnesses.length} witnesses prove nothing, and an operation proves one key, not ${body.keys.length}`);
   if (body.holders.length < leastHolders || body.holders.length < body.nextThreshold + body.margin) {
     throw refuse(`${body.holders.length} holders are below the floor: ${body.nextThreshold} and a margin of ${body.margin}, at least ${leastHolders}`);
   }
@@ -64,6 +65,8 @@ function judgeShape(plan: ReshardPlan, { siteRecord, isQuarantined }: PlanJudge)
     if (!siteRecord.body.boxes.some((known) => known.id === box)) throw refuse(`${box} is no box of this site`);
     if (isQuarantined(box)) throw refuse(`${box} is in quarantine`);
   }
+  const zone = forbiddenZone(siteRecord.body, [...names(body.holders)], body.nextThreshold);
+  if (zone !== undefined) throw refuse(`zone ${zone} would hold ${body.nextThreshold} shards, which are the key`);
 }
 
 /** What an old holder knows about one key. */
@@ -74,6 +77,9 @@ function judgeKey(plan: ReshardPlan, planned: PlanKey, current: KeyRecord, judge
     && planned.check === current.check && planned.imported === current.imported && body.threshold === current.threshold;
   if (!same) throw refuse(`the plan does not follow the record of ${key} that ${judge.box} serves`);
   if (!body.witnesses.every((witness) => sameMember(current.holders, witness))) throw refuse(`a witness is no holder of ${key}`);
+  // To have nothing proven, a coordinator that lies has to cut out whoever could witness; and of those it cuts one a window.
+  const silent = isUnproven(plan) ? current.holders.find(({ box }) => names(body.holders).has(box) && !names(body.witnesses).has(box))?.box : undefined;
+  if (silent !== undefined) throw refuse(`${silent} holds a shard of ${key}, stays, and is no witness of an attempt that has too few`);
   if (judge.approved) return;
   const { leave, come } = changes(current.holders, body.holders);
   if (body.nextThreshold !== current.threshold || body.size !== current.size || body.margin !== current.margin) throw refuse(`threshold, size and margin of ${key} change only with people's approval`);

@@ -3,7 +3,7 @@ import type { ReshardParameters } from "../../protocol/request.ts";
 import type { Member } from "../../protocol/reshard.ts";
 import { wantedNumbers, type Numbers } from "./approval.ts";
 import { leastHolders } from "./plan.ts";
-import { dealersOf, freeX, spareFor, type BoxView, type Hold, type Proposal } from "./propose.ts";
+import { dealersOf, freeX, isSpread, sparesFor, type BoxView, type Hold, type Proposal, type Wish } from "./propose.ts";
 
 export type ApprovedPlan = Extract<Proposal, { kind: "plan" }> & { readonly next: Numbers };
 export type ApprovedProposal = ApprovedPlan | { readonly kind: "hold"; readonly why: Hold | "no-spare"; readonly boxes: readonly string[] };
@@ -14,17 +14,19 @@ const nobody: ReadonlySet<string> = new Set();
  * The plan for what people are going to be asked: any numbers and any holders, never below the floor (protocol.md §7).
  * Where they name no holders, who is away leaves first, and nobody is exchanged.
  */
-export function proposeApproved(record: KeyRecord, boxes: readonly BoxView[], wanted: ReshardParameters, suspicion: ReadonlyMap<string, number>): ApprovedProposal {
+export function proposeApproved(record: KeyRecord, boxes: readonly BoxView[], wanted: ReshardParameters, { suspicion, zonesLimited }: Pick<Wish, "suspicion" | "zonesLimited">): ApprovedProposal {
   const next = wantedNumbers(wanted, record);
   const views = new Map(boxes.map((view) => [view.box, view]));
   const can = (box: string): boolean => views.get(box)?.live === true && views.get(box)?.out === null;
   const before = new Map(record.holders.map(({ box, x }) => [box, x]));
   const count = wanted.size ?? record.holders.length;
-  const chosen = wanted.holders ?? grown(shrunk([...before.keys()], count, boxes, can), count, boxes);
+  const spreads = (some: readonly string[]): boolean => !zonesLimited || isSpread(some.map((box) => ({ box })), views, next.threshold);
+  const chosen = wanted.holders ?? grown(shrunk([...before.keys()], count, boxes, can), count, boxes, spreads);
   const absent = chosen.filter((box) => !can(box) || (!before.has(box) && views.get(box)?.steady !== true));
   if (absent.length > 0) return { kind: "hold", why: "absent", boxes: absent };
   if (wanted.holders === undefined && chosen.length < count) return { kind: "hold", why: "no-spare", boxes: [] };
   if (chosen.length < Math.max(leastHolders, next.threshold + next.margin)) return { kind: "hold", why: "floor", boxes: [] };
+  if (!spreads(chosen)) return { kind: "hold", why: "zones", boxes: [] };
   const holders: Member[] = [];
   for (const box of chosen) holders.push({ box, x: before.get(box) ?? freeX([...record.holders, ...holders]) });
   const witnesses = record.holders.filter(({ box }) => can(box)).map(({ box, x }) => ({ box, x }));
@@ -45,12 +47,12 @@ function shrunk(holders: readonly string[], count: number, boxes: readonly BoxVi
 }
 
 /** With spares as long as there are some. */
-function grown(holders: readonly string[], count: number, boxes: readonly BoxView[]): string[] {
+function grown(holders: readonly string[], count: number, boxes: readonly BoxView[], spreads: (some: readonly string[]) => boolean): string[] {
   const all = [...holders];
   while (all.length < count) {
-    const spare = spareFor(all.map((box) => ({ box })), boxes, nobody);
+    const spare = sparesFor(all.map((box) => ({ box })), boxes, nobody).find(({ box }) => spreads([...all, box]));
     if (spare === undefined) break;
-    all.push(spare);
+    all.push(spare.box);
   }
   return all;
 }

@@ -10,7 +10,7 @@ import { memoryDisk, openMemoryStore } from "../../support/memory-store.ts";
 const [payroll] = refresh.keys as [typeof refresh.keys[number]];
 const old = ["box-1", "box-2", "box-3", "box-4", "box-9"];
 const makeEntry = async (phase: Entry["phase"], attempt = 7, change: Partial<Entry> = {}): Promise<Entry> => ({
-  plan: await makePlan({ keys: [{ ...payroll, attempt }], witnesses: members(1, 2, 3, 4), holders: members(1, 2, 3, 4, 6) }), phase, old, batch: null, records: [], prepared: [], activated: [], burns: [], ...change,
+  plan: await makePlan({ keys: [{ ...payroll, attempt }], witnesses: members(1, 2, 3, 4), holders: members(1, 2, 3, 4, 6) }), phase, old, batch: null, records: [], prepared: [], proof: null, activated: [], burns: [], ...change,
 });
 const destroyedBy = async ({ plan }: Entry, box: string): Promise<BatchDestroyed> =>
   await signStatement(keys[box]!, "batch-destroyed", "demo", box, { plan: statementHash(plan), of: "old", hsm: "software" });

@@ -3,7 +3,7 @@ import type { Outcome } from "../../../agent/coordinator/reshard/attempt.ts";
 import { Patience } from "../../../agent/coordinator/reshard/patience.ts";
 import type { CoordinatorParts } from "../../../agent/coordinator/parts.ts";
 import type { ReshardPlan } from "../../../agent/protocol/reshard.ts";
-import { makeCurrent, makePlan, members, refresh } from "../../rules/reshard/support.ts";
+import { makeCurrent, makePlan, members, record as siteRecord, refresh } from "../../rules/reshard/support.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
 
 const [payroll] = refresh.keys as [typeof refresh.keys[number]];
@@ -15,7 +15,7 @@ const refused = { kind: "refused", step: "join", box: "box-1", code: "PLAN_REFUS
 function begin(byte = 0, isUsed: (key: string) => boolean = () => false): { clock: VirtualClock; patience: Patience } {
   const clock = new VirtualClock();
   const config = { reshardPeriodMs: 100_000, reshardWindowMs: 5000, lostMs: 15_000, operationMs: 60_000 };
-  const parts = { clock, config, random: { bytes: (length: number) => new Uint8Array(length).fill(byte) } } as unknown as CoordinatorParts;
+  const parts = { clock, config, site: { current: siteRecord }, random: { bytes: (length: number) => new Uint8Array(length).fill(byte) } } as unknown as CoordinatorParts;
   return { clock, patience: new Patience(parts, isUsed) };
 }
 

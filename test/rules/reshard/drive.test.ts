@@ -1,12 +1,13 @@
 import t from "tap";
 import { driveTable, isDecided, stepDrive, type DriveEvent, type Message, type Phase } from "../../../agent/rules/reshard/drive.ts";
 
-const phases: readonly Phase[] = ["planned", "certified", "settled", "burning", "burnt"];
-const events: readonly DriveEvent[] = ["prepared-by-all", "failed", "activated-enough", "burnt-enough"];
+const phases: readonly Phase[] = ["planned", "unproven", "certified", "settled", "burning", "burnt"];
+const events: readonly DriveEvent[] = ["prepared-by-all", "prepared-unproven", "proved", "failed", "activated-enough", "burnt-enough"];
 
 void t.test("the whole table, row by row: a change of it is a change here", (t) => {
   t.strictSame(driveTable, {
-    planned: { shows: null, on: { "prepared-by-all": "certified", "failed": "burning" } },
+    planned: { shows: null, on: { "prepared-by-all": "certified", "prepared-unproven": "unproven", "failed": "burning" } },
+    unproven: { shows: null, on: { "proved": "certified", "failed": "burning" } },
     certified: { shows: "activate", on: { "activated-enough": "settled" } },
     settled: { shows: "settle", on: {} },
     burning: { shows: "burn", on: { "burnt-enough": "burnt" } },
@@ -31,6 +32,6 @@ void t.test("on no way are P and an order to burn both shown, nor both certifica
     for (const to of next) walk(to, now);
   };
   walk("planned", []);
-  t.equal(ways, 2, "forward or back");
+  t.equal(ways, 4, "forward or back, and both also from where an operation must prove it");
   t.end();
 });

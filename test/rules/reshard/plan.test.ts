@@ -1,8 +1,9 @@
 import t, { type Test } from "tap";
 import { keyRecordHash } from "../../../agent/protocol/key-record.ts";
 import type { ReshardPlan } from "../../../agent/protocol/reshard.ts";
+import { signStatement } from "../../../agent/protocol/statement.ts";
 import { changes, judgeReshardPlan, leastHolders, type PlanJudge } from "../../../agent/rules/reshard/plan.ts";
-import { current, filled, makeCurrent, makePlan, member, members, planKeyOf, record, refresh } from "./support.ts";
+import { current, filled, keys, makeCurrent, makePlan, member, members, planKeyOf, record, refresh } from "./support.ts";
 
 /** box-1 holds payroll, has taken part in its birth, and knows of nothing bad. */
 const judge: PlanJudge = {
@@ -51,8 +52,20 @@ void t.test("dealers are exactly t of the witnesses, and one more witness proves
   await refuses(t, /4 dealers, not the 3/, { dealers: members(1, 2, 3, 4) });
   await refuses(t, /a dealer is no witness/, { dealers: members(1, 2, 5), witnesses: members(1, 2, 3, 4) });
   await refuses(t, /a dealer is no witness/, { dealers: [member(1), member(2), member(3, 7)] });
-  await refuses(t, /3 witnesses cannot prove a deal of 3/, { witnesses: members(1, 2, 3) });
   await takes(t, "four can", { witnesses: members(1, 2, 3, 4) });
+});
+
+void t.test("with t witnesses: one key, and only who leaves may be no witness", async (t) => {
+  const four = makeCurrent({ holders: current.holders.slice(0, 4) });
+  const unproven = { keys: [planKeyOf(four)], witnesses: members(1, 2, 3) };
+  const holds = { current: () => four };
+  await takes(t, "one of four is lost, a spare comes", { ...unproven, holders: members(1, 2, 3, 6) }, holds);
+  await refuses(t, /box-4 holds a shard of payroll, stays, and is no witness/, { ...unproven, holders: members(1, 2, 3, 4) }, holds);
+  await refuses(t, /box-4 holds a shard of payroll, stays/, { ...unproven, holders: members(1, 2, 3, 4) }, { ...holds, approved: true });
+  await refuses(t, /2 holders of payroll leave/, { witnesses: members(1, 2, 3), holders: members(1, 2, 3, 6) }, {});
+  await takes(t, "people may", { witnesses: members(1, 2, 3), holders: members(1, 2, 3, 6, 7) }, { approved: true });
+  const backup = makeCurrent({ key: "backup", holders: four.holders });
+  await refuses(t, /an operation proves one key, not 2/, { ...unproven, keys: [planKeyOf(four), planKeyOf(backup)], holders: members(1, 2, 3, 6) }, { current: (key: string) => (key === "backup" ? backup : four) });
 });
 
 void t.test("the floor: three, and threshold and margin, whoever approved it; and not above the size", async (t) => {
@@ -71,6 +84,18 @@ void t.test("who is of this site and not in quarantine", async (t) => {
   await refuses(t, /box-6 is in quarantine/, { holders: members(1, 2, 3, 4, 6) }, { isQuarantined: (box) => box === "box-6" });
   await refuses(t, /box-5 is in quarantine/, { holders: members(1, 2, 3, 4) }, { isQuarantined: (box) => box === "box-5" });
   await takes(t, "one in quarantine is cut out", { holders: members(1, 2, 3, 4), witnesses: members(1, 2, 3, 4) }, { isQuarantined: (box) => box === "box-5" });
+});
+
+void t.test("no zone holds the new threshold where the site record says so, whoever approved it", async (t) => {
+  const zoned = async (zones: string, noZoneHoldsThreshold = true): Promise<Partial<PlanJudge>> => ({
+    siteRecord: await signStatement(keys["authority"]!, "site-record", "demo", "coordinator", { ...record.body, noZoneHoldsThreshold, boxes: record.body.boxes.map((box, i) => ({ ...box, zone: zones[i] ?? "z" })) }),
+  });
+  await takes(t, "two and two and one", {}, await zoned("aabbc"));
+  await takes(t, "not limited", {}, await zoned("aaabb", false));
+  await refuses(t, /zone a would hold 3 shards/, {}, await zoned("aabba"));
+  await refuses(t, /zone b would hold 3 shards/, { holders: members(1, 2, 3, 4, 6) }, await zoned("aabbcb"));
+  await takes(t, "the one that leaves counts no more", { holders: members(1, 2, 3, 4, 6) }, await zoned("aabbbc"));
+  await refuses(t, /zone a would hold 2 shards/, { nextThreshold: 2 }, { ...await zoned("aabbc"), approved: true });
 });
 
 void t.test("it follows exactly the record that this box serves", async (t) => {

@@ -6,7 +6,7 @@ import { current, makeCurrent, member, members } from "./support.ts";
 
 const view = (n: number, change: Partial<BoxView> = {}): BoxView => ({ box: `box-${n}`, zone: `zone-${n}`, live: true, steady: true, out: null, ...change });
 const five = [1, 2, 3, 4, 5].map((n) => view(n));
-const none = new Map<string, number>();
+const none = { suspicion: new Map<string, number>(), zonesLimited: false };
 const boxesOf = (wanted: ReshardParameters, boxes: readonly BoxView[], record = current): unknown => {
   const proposal = proposeApproved(record, boxes, wanted, none);
   return proposal.kind === "plan" ? proposal.holders : [proposal.why, ...proposal.boxes];
@@ -14,9 +14,24 @@ const boxesOf = (wanted: ReshardParameters, boxes: readonly BoxView[], record = 
 const holds = (t: Test, expected: readonly string[], wanted: ReshardParameters, boxes: readonly BoxView[] = five): void => { t.strictSame(boxesOf(wanted, boxes), expected, JSON.stringify(wanted)); };
 
 void t.test("numbers alone: the same boxes with their x, all old ones witness, the least suspected deal", (t) => {
-  t.strictSame(proposeApproved(current, five, { threshold: 2 }, new Map([["box-1", 1]])), {
+  t.strictSame(proposeApproved(current, five, { threshold: 2 }, { ...none, suspicion: new Map([["box-1", 1]]) }), {
     kind: "plan", reason: "order", dealers: members(2, 3, 4), witnesses: members(1, 2, 3, 4, 5), holders: members(1, 2, 3, 4, 5), next: { threshold: 2, size: 5, margin: 1 },
   });
+  t.end();
+});
+
+void t.test("no zone gets a threshold where the site says so: a spare of another zone comes, or it is held", (t) => {
+  const limited = { ...none, zonesLimited: true };
+  // box-1, box-2 and box-6 stand together: with a threshold of three only two of them may hold.
+  const boxes = [view(1, { zone: "north" }), view(2, { zone: "north" }), view(3), view(4), view(5), view(6, { zone: "north" }), view(7, { zone: "zone-3" })];
+  const chosen = (wanted: ReshardParameters, some: readonly BoxView[]): unknown => {
+    const proposal = proposeApproved(current, some, wanted, limited);
+    return proposal.kind === "plan" ? proposal.holders.map(({ box }) => box) : proposal.why;
+  };
+  t.strictSame(chosen({ size: 6 }, boxes), ["box-1", "box-2", "box-3", "box-4", "box-5", "box-7"]);
+  t.equal(chosen({ size: 6 }, boxes.slice(0, 6)), "no-spare");
+  t.equal(chosen({ holders: ["box-1", "box-2", "box-6", "box-4", "box-5"] }, boxes), "zones");
+  t.equal(chosen({ threshold: 2 }, boxes), "zones", "two of them are a threshold then");
   t.end();
 });
 
