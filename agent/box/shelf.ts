@@ -5,6 +5,7 @@ import { atRestAad, keyRecord, keyRecordHash, prepared, sharePrefix, type ShareN
 import { base64url, base64urlUpTo, publicKey } from "../protocol/primitives.ts";
 import { fromBase64url } from "../runtime/encoding.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
+import { oncePer } from "../runtime/once.ts";
 import { getJson } from "../store/json.ts";
 import type { Change, Store } from "../store/store.ts";
 import { JsonTable } from "../store/table.ts";
@@ -34,6 +35,8 @@ export class Shelf {
   readonly #site: string;
   readonly #box: string;
   readonly #table: JsonTable<typeof shelved>;
+  /** What it takes to open a shard is worked out once: a re-shard asks for it at four of its steps. */
+  readonly #sealed = oncePer((one: Shelved): BatchShard => this.#describe(one));
   #told: { readonly of: readonly Shelved[]; readonly holdings: readonly Holding[]; readonly inventory: string } | undefined;
 
   constructor(store: Store, site: string, box: string) {
@@ -123,7 +126,7 @@ export class Shelf {
     return { vault: this.vault(), shards: all.map((one) => this.#sealed(one)) };
   }
 
-  #sealed(one: Shelved): BatchShard {
+  #describe(one: Shelved): BatchShard {
     const name = this.nameIn(one.record);
     if (name === undefined) throw new ShardkeepError("NOT_A_HOLDER", `${this.#box} is no holder in the record of ${one.record.key}`);
     return {
