@@ -10,7 +10,6 @@ import { isBuried, isPlanned, isPreparedByAll, isSettled } from "../rules/reshar
 import { hashesOf, judgeReshardChecks, recordsOf } from "../rules/reshard/deal.ts";
 import { changes, judgeReshardPlan, mostJump } from "../rules/reshard/plan.ts";
 import { requireProved } from "../rules/reshard/proof.ts";
-import { judgeUse } from "../rules/judge.ts";
 import { Refusal } from "../rules/refusal.ts";
 import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
 import type { Turns } from "../runtime/turns.ts";

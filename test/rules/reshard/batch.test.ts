@@ -22,6 +22,8 @@ void t.test("keys go together where the same is to be done with them by the same
   t.equal(both({ record: b, proposal: { ...proposal, holders: members(1, 2, 3, 4) }, part: "" }), 2);
   t.equal(both({ record: b, proposal, part: "0" }), 2, "nor those of which one was refused");
   t.equal(both({ record: { ...b, epoch: 9 }, proposal, part: "" }), 1);
+  const unproven: Planned = { ...proposal, witnesses: members(1, 2, 3) };
+  t.equal(batchesOf([a, b].map((record) => ({ record, proposal: unproven, part: "" }))).length, 2, "what is unproven is proven key by key");
   t.end();
 });
 
