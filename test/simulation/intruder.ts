@@ -72,7 +72,7 @@ export class Intruder {
     if (attempted === undefined) return;
     const whole = [...attempted.prepared.values()];
     const prepared = this.#random.chance(0.5) ? whole : this.#worse(whole, whole.length - 1);
-    for (const { box } of this.#random.some(attempted.plan.body.holders, 0.5)) this.#ask("reshard-activate", box, { plan: statementHash(attempted.plan), prepared });
+    for (const { box } of this.#random.some(attempted.plan.body.holders, 0.5)) this.#ask("reshard-activate", box, { plan: statementHash(attempted.plan), prepared, proof: null });
   }
 
   #settle(): void {

@@ -16,7 +16,7 @@ export const coordinatorMutants: readonly Mutant[] = [
   propose("window-unplanned", "the coordinator changes holders within the window", [`changing && !wish.mayChange`, `false`]),
   propose("x-taken", "a new holder gets an x that another has", [`while (taken.has(x))`, `while (false)`]),
   propose("floor-unplanned", "the coordinator plans below the floor", [`holders.length < Math.max(leastHolders, record.threshold + record.margin)`, `false`]),
-  propose("witnesses-unplanned", "the coordinator plans with too few witnesses", [`witnesses.length < enough`, `false`]),
+  resharder("unproven-batched", "an unproven attempt is of several keys", [`proposal.witnesses.length === threshold ? key : ""`, `""`]),
   resharder("number-reused", "an attempt takes the last one's number", [`attempt: this.#keys.lastAttempt(record.key) + 1`, `attempt: Math.max(2, this.#keys.lastAttempt(record.key))`]),
   resharder("number-not-durable", "attempt numbers are not journalled", [`await this.#journal.put(entry, plan.body.keys.map(({ key, attempt }) => this.#keys.attempted(key, attempt)));`, `await this.#journal.put(entry);`]),
   resharder("planned-not-journalled", "PLAN is said before it is durable", [`await this.#journal.put(entry, plan.body.keys`, `void this.#journal.put(entry, plan.body.keys`]),

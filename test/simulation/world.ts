@@ -41,6 +41,7 @@ export class World {
   boot: (name: string) => Promise<void> = () => Promise.resolve();
   onMessage: (delivery: Delivery) => void = () => undefined;
   onEffect: (machine: Machine, effect: string) => Promise<void> = () => Promise.resolve();
+  readonly #starting = new Set<string>();
   readonly #cut = new Set<string>();
   #gone = false;
 
@@ -103,9 +104,11 @@ export class World {
   }
 
   start(name: string): void {
-    if (this.isUp(name) || this.isGone(name)) return;
+    // One that was begun a moment ago is not up yet, and no box lives twice.
+    if (this.isUp(name) || this.isGone(name) || this.#starting.has(name)) return;
     this.note(`start ${name}`);
-    void this.boot(name);
+    this.#starting.add(name);
+    void this.boot(name).finally(() => { this.#starting.delete(name); });
   }
 
   /** Faults that come by the clock: outages of boxes, partitions, the one that goes for good. */
