@@ -1,5 +1,5 @@
 import type { Evidence } from "../../protocol/evidence.ts";
-import { keyRecordHash, type KeyRecord } from "../../protocol/key-record.ts";
+import type { KeyRecord } from "../../protocol/key-record.ts";
 import type { ApprovalFields, ReshardParameters } from "../../protocol/request.ts";
 import type { ReshardPlan } from "../../protocol/reshard.ts";
 import { proposeApproved, type ApprovedPlan } from "../../rules/reshard/propose-approved.ts";
@@ -94,8 +94,8 @@ export class ApprovedReshards {
     for (let job = this.#waiting.shift(); job !== undefined; job = this.#waiting.shift()) {
       const { plan, key } = job;
       const [planned] = plan.body.keys;
-      const record = this.#keys.get(key)?.record;
-      const follows = record !== undefined && planned?.previous === keyRecordHash(record) && planned.attempt > this.#keys.lastAttempt(key);
+      // Every attempt since, and so every new record, has taken its number.
+      const follows = planned !== undefined && planned.attempt > this.#keys.lastAttempt(key);
       if (this.#around.isHeld()) job.reject(heldError(key, "our-network"));
       else if (!follows) job.reject(failed(key, "it was re-sharded, or tried to be, while people were asked"));
       else {

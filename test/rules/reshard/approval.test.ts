@@ -75,6 +75,7 @@ void t.test("the boxes that are named, in any order; else nobody is exchanged, a
   await refuses(t, /approved the holders box-1, box-2, box-6, box-7/, { holders: members(1, 2, 6, 8) });
   await refuses(t, /approved the holders/, { holders: members(1, 2, 6) });
   await refuses(t, /approved the holders/, { holders: members(1, 2, 6, 8) }, wanted, null);
+  await refuses(t, /approved the holders/, { size: 5, holders: members(1, 2, 6, 7, 8) }, { ...wanted, size: 5 });
   const four: ReshardParameters = { threshold: 2, size: 4, margin: 2 };
   await takes(t, "one leaves of five", { holders: members(1, 2, 3, 5) }, four);
   await refuses(t, /2 holders of payroll leave, whom the people have not named/, { holders: members(1, 2, 3) }, four);
