@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { z } from "zod";
-import { sitePolicy, type Rule, type SiteRecord } from "../agent/protocol/site-record.ts";
+import { sitePolicy, type SiteRecord } from "../agent/protocol/site-record.ts";
+import { ruleLine } from "../agent/rules/record-words.ts";
 import { readYaml } from "../agent/runtime/config.ts";
 import { fingerprintOf } from "../agent/runtime/fingerprint.ts";
 import { connected } from "./connected.ts";
@@ -8,13 +9,6 @@ import { readText, requireAbsent, write } from "./files.ts";
 import { client, clientOption, command, configOption, group, json, optionsOf } from "./options.ts";
 import { result } from "./output.ts";
 import { provision } from "./programs.ts";
-
-/** A rule in one line: who may approve what. */
-export function ruleLine(rule: Rule): string {
-  const who = rule.require.map((one) => ("role" in one ? `${one.people} × ${one.role}` : one.person)).join(" + ");
-  const where = rule.distinctBoxes ? ", each at another box" : "";
-  return `${rule.key} ${rule.resource}: ${rule.operations.join(", ")} need ${who}${where}; requester ${rule.requester}, confirm ${rule.confirm}${rule.limit === undefined ? "" : `, at most ${rule.limit}`}`;
-}
 
 function describe({ site, body }: SiteRecord): string[] {
   const list = (title: string, lines: readonly string[]): string[] => ["", `${title}:`, ...(lines.length === 0 ? ["  none"] : lines.map((line) => `  ${line}`))];

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { id } from "../protocol/primitives.ts";
 import { refOf, siteRecord, type SiteRecord, type SiteRecordRef } from "../protocol/site-record.ts";
 import { statementHash } from "../protocol/statement.ts";
-import { checkSuccessor } from "../rules/record.ts";
+import { judgeStep } from "../rules/record-step.ts";
 import type { Judge } from "../rules/judge.ts";
 import { Refusal } from "../rules/refusal.ts";
 import { isNamed, ShardkeepError } from "../runtime/errors.ts";
@@ -66,7 +66,7 @@ export class RecordKeeper {
     for (const next of chain) {
       if (next.body.version === this.#current.body.version && statementHash(next) === statementHash(this.#current)) continue;
       try {
-        checkSuccessor(this.#current, next);
+        judgeStep(this.#current, next, (box) => this.isQuarantined(box));
       } catch (error) {
         if (isNamed(error) && error.code === "RECORD_FORK") this.#log.error("site record forked", { version: next.body.version });
         throw error;

@@ -1,14 +1,14 @@
 import type { z } from "zod";
 import type { Hsm } from "../hsm/client.ts";
-import { refOf, siteRecord, type finger, type SitePolicy, type SiteRecord, type SiteRecordBody, type SiteRecordRef } from "../protocol/site-record.ts";
-import { signStatement, statementHash } from "../protocol/statement.ts";
-import { checkSuccessor } from "../rules/record.ts";
+import { refOf, siteRecord, type finger, type SitePolicy, type SiteRecord, type SiteRecordRef } from "../protocol/site-record.ts";
+import { signStatement } from "../protocol/statement.ts";
+import { nextBody, withFinger, withoutPerson, withPolicy, type Edit } from "../rules/record-edits.ts";
+import { judgeStep } from "../rules/record-step.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
 import { Turns } from "../runtime/turns.ts";
 import { entriesJson, getJson, putJson } from "../store/json.ts";
 import type { Store } from "../store/store.ts";
 
-type Change = (body: SiteRecordBody) => Omit<SiteRecordBody, "version" | "previous">;
 const chainMost = 32;
 
 export class SiteError extends ShardkeepError<"NOT_JOINED" | "NOT_READY" | "UNKNOWN_PERSON" | "UNKNOWN_BOX" | "PERSON_EXISTS"> {}
@@ -67,16 +67,15 @@ export class SiteKeeper {
   }
 
   /** Makes, checks, stores and announces the next version; one change at a time. */
-  change(change: Change): Promise<SiteRecord> {
-    return this.#turns.run(() => this.#make(change));
+  change(edit: Edit): Promise<SiteRecord> {
+    return this.#turns.run(() => this.#make(edit));
   }
 
-  async #make(change: Change): Promise<SiteRecord> {
+  async #make(edit: Edit): Promise<SiteRecord> {
     const current = this.#current;
-    const body: SiteRecordBody = { ...change(current.body), version: current.body.version + 1, previous: statementHash(current) };
     const signer = { sign: (message: Uint8Array) => this.#hsm.sign("authority", message) };
-    const next = await signStatement(signer, "site-record", current.site, current.by, body);
-    checkSuccessor(current, next);
+    const next = await signStatement(signer, "site-record", current.site, current.by, nextBody(current, edit));
+    judgeStep(current, next, () => false);
     const history = String(current.body.version).padStart(10, "0");
     await this.#store.commit([putJson(`site-record/${history}`, current), putJson("site-record", next)]);
     this.#current = next;
@@ -84,15 +83,9 @@ export class SiteKeeper {
     return next;
   }
 
-  /** `site apply`: roles, people's roles, clients' persons and rules; boxes, keys and fingers stay as they are. */
+  /** `site apply`. */
   apply(policy: SitePolicy): Promise<SiteRecord> {
-    return this.change((body) => ({
-      ...body,
-      roles: policy.roles,
-      people: policy.people.map((person) => ({ ...person, fingers: body.people.find((known) => known.id === person.id)?.fingers ?? [] })),
-      clients: body.clients.map((client) => applyClient(client, policy)),
-      rules: policy.rules,
-    }));
+    return this.change(withPolicy(policy));
   }
 
   /** `site seal`: from here on the record changes only by people's evidence. */
@@ -104,33 +97,13 @@ export class SiteKeeper {
   }
 
   addFinger(person: string, roles: readonly string[] | undefined, added: z.infer<typeof finger>): Promise<SiteRecord> {
-    return this.change((body) => {
-      const known = body.people.find((one) => one.id === person);
-      const next = {
-        id: person,
-        roles: [...(roles ?? known?.roles ?? [])],
-        fingers: [...(known?.fingers ?? []).filter((one) => !(one.name === added.name && one.box === added.box)), added],
-      };
-      return {
-        ...body,
-        roles: [...new Set([...body.roles, ...next.roles])],
-        people: known === undefined ? [...body.people, next] : body.people.map((one) => (one.id === person ? next : one)),
-      };
-    });
+    return this.change(withFinger(person, roles, added));
   }
 
   removePerson(person: string): Promise<SiteRecord> {
     return this.change((body) => {
       if (!body.people.some((one) => one.id === person)) throw new SiteError("UNKNOWN_PERSON", `${person} is not in the site record`, { remedy: "shardkeep person list" });
-      return { ...body, people: body.people.filter((one) => one.id !== person) };
+      return withoutPerson(person)(body);
     });
   }
-}
-
-/** A client's keys come from its joining; the policy file says for whom it acts. One that it does not name stays. */
-function applyClient(client: SiteRecordBody["clients"][number], policy: SitePolicy): SiteRecordBody["clients"][number] {
-  const wanted = policy.clients.find((one) => one.id === client.id);
-  if (wanted === undefined) return client;
-  const { id, key } = client;
-  return { id, key, admin: wanted.admin, ...(wanted.person === undefined ? {} : { person: wanted.person }) };
 }
