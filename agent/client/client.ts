@@ -18,8 +18,9 @@ import type { ClientConfig, ClientIdentity } from "./config.ts";
 import { ClientError } from "./errors.ts";
 import type { KeyUser } from "./files.ts";
 import { closableClock, type ClosableClock } from "./closable-clock.ts";
+import { runRecordChange, type RecordChange } from "./change-record.ts";
 import { bootOfHello, SiteView } from "./site-view.ts";
-import { runUse, type Ask, type Outcome, type UseOptions } from "./use.ts";
+import { runUse, type Ask, type Outcome, type UseOptions, type UseParts } from "./use.ts";
 
 type Requests = typeof clientRequests;
 type Data<S> = S extends z.ZodType ? z.infer<S> : never;
@@ -145,10 +146,19 @@ export class Client implements KeyUser {
 
   /** One operation with a key (protocol.md §3). Rejects with the operation's error or a {@link ClientError}. */
   async use(ask: Ask, options: UseOptions = {}): Promise<Outcome> {
-    return await runUse({
+    return await runUse(this.#useParts(), ask, options);
+  }
+
+  /** The sealed site record's next version (protocol.md §2). Rejects with the operation's error or a {@link ClientError}. */
+  async changeRecord(change: RecordChange, options: UseOptions = {}): Promise<SiteRecord> {
+    return await runRecordChange(this.#useParts(), this.record, change, options);
+  }
+
+  #useParts(): UseParts {
+    return {
       site: this.site, client: this.config.client, signer: this.#signer, request: this.request, clock: this.#clock, random: this.#random,
       boot: () => this.#met?.boot, siteRecord: () => this.#view.ref,
-    }, ask, options);
+    };
   }
 
   /** Ends the connection; what still waits rejects with CLIENT_CLOSED. */

@@ -20,6 +20,7 @@ export class Fleet {
   readonly #seen = new Map<string, Seen>();
   readonly #quarantines: Quarantines;
   readonly #watch: Watch;
+  #announced: { readonly version: number; readonly boxes: ReadonlyMap<string, Promise<boolean>> } | undefined;
   readonly #onHeard: ((box: string, holdings: readonly Holding[]) => void)[] = [];
 
   constructor(parts: CoordinatorParts) {
@@ -175,18 +176,28 @@ export class Fleet {
     if ((beat.siteRecord?.version ?? 0) < this.#parts.site.ref.version) void this.#offerRecord(box);
   }
 
-  /** Offers the newest record to every live box at once; a box that misses it hears it after its next beat. */
-  async announceRecord(): Promise<void> {
-    await Promise.all(this.live().map((box) => this.#offerRecord(box)));
+  /**
+   * Offers the newest record to every live box at once, and says of each whether it has taken it. Asked again, nobody is
+   * offered it twice. A box that misses it hears it after its next beat.
+   */
+  announceRecord(): ReadonlyMap<string, Promise<boolean>> {
+    const { version } = this.#parts.site.ref;
+    if (this.#announced?.version !== version) {
+      for (const { id } of this.#parts.site.current.body.boxes) if (!this.isQuarantined(id)) this.#watch.step(id, { type: "readmitted" });
+      this.#announced = { version, boxes: new Map(this.live().map((box) => [box, this.#offerRecord(box)])) };
+    }
+    return this.#announced.boxes;
   }
 
-  async #offerRecord(box: string): Promise<void> {
+  async #offerRecord(box: string): Promise<boolean> {
     const { exchange, site, log } = this.#parts;
     const chain = site.after(this.beatOf(box)?.siteRecord?.version ?? 0);
     try {
       if (chain.length > 0) await exchange.request(boxRequests, "record", box, { chain });
+      return true;
     } catch (error) {
       log.warn("site record not taken", { box, error: String(error) });
+      return false;
     }
   }
 }

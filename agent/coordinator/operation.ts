@@ -5,7 +5,7 @@ import { boxRequests, type clientRequests, type UsePart } from "../protocol/mess
 import { keyRecordHash, type KeyRecord } from "../protocol/key-record.ts";
 import type { Sealed } from "../protocol/primitives.ts";
 import { challengeMessage, requestDigest, type RequestFields } from "../protocol/request.ts";
-import type { Rule } from "../protocol/site-record.ts";
+import type { Rule, SiteRecordBody } from "../protocol/site-record.ts";
 import { judgeEvidence } from "../rules/judge.ts";
 import { openOperation, stepOperation, type OperationEffect, type OperationEvent, type OperationState, type Verdict } from "../rules/operation.ts";
 import { decide, mayAttest, type Attestation } from "../rules/policy.ts";
@@ -18,7 +18,7 @@ import type { CoordinatorParts } from "./parts.ts";
 
 export type UseResult = z.infer<typeof clientRequests.use.response>;
 
-export interface OperationPlan {
+export interface OperationPlan<R = UseResult> {
   readonly fields: RequestFields;
   readonly rule: Rule;
   /** The person for whom the client acts; undefined for a service. */
@@ -26,13 +26,15 @@ export interface OperationPlan {
   readonly enclave: Enclave;
   /** Of the key that is used; undefined where one is being made. */
   readonly record: KeyRecord | undefined;
-  /** Makes the key, once the evidence is there. */
-  readonly create?: (evidence: readonly Evidence[]) => Promise<UseResult>;
+  /** With operation `record` the version that is to be approved. */
+  readonly next?: SiteRecordBody;
+  /** Makes the key, or the version, once the evidence is there. */
+  readonly create?: (evidence: readonly Evidence[]) => Promise<R>;
   readonly onPart: (part: UsePart) => void;
 }
 
-interface Settle {
-  readonly resolve: (result: UseResult) => void;
+interface Settle<R> {
+  readonly resolve: (result: R) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -43,30 +45,30 @@ const bytes = (text: string): Uint8Array => fromBase64url(text) ?? new Uint8Arra
  * One operation under way: carries out the effects of the table in rules/operation.ts and feeds what
  * happens back to it. Every path ends the enclave and takes the prompts back.
  */
-export class Operation {
+export class Operation<R = UseResult> {
   readonly #parts: CoordinatorParts;
   readonly #fleet: Fleet;
-  readonly #plan: OperationPlan;
+  readonly #plan: OperationPlan<R>;
   readonly digest: string;
-  readonly result: Promise<UseResult>;
-  readonly #settle: Settle;
+  readonly result: Promise<R>;
+  readonly #settle: Settle<R>;
   #state: OperationState;
   readonly #evidence: Evidence[] = [];
   readonly #attested: Attestation[] = [];
   readonly #prompting = new Set<string>();
   readonly #shards = new Map<string, Sealed>();
   readonly #cancels: (() => void)[] = [];
-  #finished: UseResult | undefined;
+  #finished: R | undefined;
   #cause: ShardkeepError | undefined;
 
-  constructor(parts: CoordinatorParts, fleet: Fleet, plan: OperationPlan) {
+  constructor(parts: CoordinatorParts, fleet: Fleet, plan: OperationPlan<R>) {
     this.#parts = parts;
     this.#fleet = fleet;
     this.#plan = plan;
     this.digest = requestDigest(plan.fields);
     const holders = (plan.record?.holders ?? []).map(({ box }) => box).filter((box) => fleet.isLive(box));
     this.#state = openOperation(plan.record === undefined ? "create" : "use", plan.record?.threshold ?? 0, holders, parts.config.mostRefusedFingers);
-    let settle: Settle = { resolve: () => undefined, reject: () => undefined };
+    let settle: Settle<R> = { resolve: () => undefined, reject: () => undefined };
     this.result = new Promise((resolve, reject) => { settle = { resolve, reject }; });
     this.#settle = settle;
     this.#cancels.push(parts.clock.after(plan.fields.deadlineMs, () => { this.dispatch({ type: "deadline" }); }));
@@ -141,9 +143,9 @@ export class Operation {
 
   async #promptAt(box: string): Promise<void> {
     const { exchange, site, log } = this.#parts;
-    const { fields, rule, requester, onPart } = this.#plan;
+    const { fields, next, rule, requester, onPart } = this.#plan;
     try {
-      const { evidence } = await exchange.request(boxRequests, "prompt", box, { fields }, {
+      const { evidence } = await exchange.request(boxRequests, "prompt", box, next === undefined ? { fields } : { fields, next }, {
         deadlineMs: fields.deadlineMs,
         onPart: (part) => {
           if (part.state !== "refused" || this.#state.phase !== "waiting") return;
@@ -232,7 +234,7 @@ export class Operation {
     try {
       const { digest, result, sig, offPolynomial } = await enclave.operate({ fields, record, shards });
       for (const box of offPolynomial) await this.#fleet.quarantine(box, "KEY_CHECK_FAILED");
-      this.#finished = { enclave: enclave.keys, digest, result, sig };
+      this.#finished = { enclave: enclave.keys, digest, result, sig } as R; // only a use has an enclave that combines
       this.dispatch({ type: "computed" });
     } catch (error) {
       if (isNamed(error) && error.code === "KEY_CHECK_FAILED") this.dispatch({ type: "key-check-failed" });

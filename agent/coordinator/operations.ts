@@ -3,6 +3,7 @@ import type { UsePart } from "../protocol/messages.ts";
 import { keyRecordHash } from "../protocol/key-record.ts";
 import type { Sealed } from "../protocol/primitives.ts";
 import type { RequestFields, Use } from "../protocol/request.ts";
+import type { SiteRecord, SiteRecordBody } from "../protocol/site-record.ts";
 import { statementHash, verifyStatement } from "../protocol/statement.ts";
 import { ruleFor } from "../rules/policy.ts";
 import { Refusal } from "../rules/refusal.ts";
@@ -13,6 +14,7 @@ import type { Fleet } from "./fleet.ts";
 import type { KeyShelf } from "./key-shelf.ts";
 import { Operation, type UseResult } from "./operation.ts";
 import type { CoordinatorParts } from "./parts.ts";
+import { RecordChange } from "./record-change.ts";
 import type { Resharder } from "./reshard/resharder.ts";
 
 /** Operations at once: each has an enclave process. */
@@ -28,7 +30,7 @@ export class Operations {
   readonly #fleet: Fleet;
   readonly #keys: KeyShelf;
   readonly #resharder: Resharder;
-  readonly #running = new Map<string, Operation>();
+  readonly #running = new Map<string, Pick<Operation, "client" | "payload" | "cancel">>();
   readonly #requests = new Set<string>();
   #starting = 0;
 
@@ -43,12 +45,25 @@ export class Operations {
     return this.#running.size;
   }
 
-  async use(use: Use, client: string, onPart: (part: UsePart) => void): Promise<UseResult> {
+  use(use: Use, client: string, onPart: (part: UsePart) => void): Promise<UseResult> {
+    return this.#run(() => this.#open(use, client, onPart));
+  }
+
+  /** The next version of the sealed site record, once its rule `record` is met (protocol.md §2). */
+  async changeRecord(use: Use, body: SiteRecordBody, client: string, onPart: (part: UsePart) => void): Promise<SiteRecord> {
+    const change = new RecordChange(this.#parts, this.#fleet, { use, body, client, onPart }, (of) => this.#fields(use, of));
+    return await change.end(this.#run(() => {
+      this.#once(use.body.request);
+      return Promise.resolve(change.open());
+    }));
+  }
+
+  async #run<R>(open: () => Promise<Operation<R>>): Promise<R> {
     if (this.#running.size + this.#starting >= mostOperations) throw new BusyError("TOO_MANY_OPERATIONS", `${mostOperations} operations are under way`, { retryable: true });
     this.#starting += 1;
-    let operation: Operation;
+    let operation: Operation<R>;
     try {
-      operation = await this.#open(use, client, onPart);
+      operation = await open();
       this.#running.set(operation.request, operation);
     } finally {
       this.#starting -= 1;
@@ -68,7 +83,7 @@ export class Operations {
     this.#of(request, client).cancel();
   }
 
-  #of(request: string, client: string): Operation {
+  #of(request: string, client: string): Pick<Operation, "payload" | "cancel"> {
     const operation = this.#running.get(request);
     if (operation?.client !== client) throw new BusyError("UNKNOWN_REQUEST", "no such request of this client is under way");
     return operation;
@@ -81,6 +96,7 @@ export class Operations {
     if (known === undefined || use.by !== client || !verifyStatement(use, site.current.site, known.key)) throw new Refusal("REQUEST_FORGED", `the request is not signed by ${client}`);
     if (!record.sealed) throw new Refusal("NOT_SEALED", "the site record is not sealed: no key is made or used", { remedy: "shardkeep site seal" });
     const { key, operation, resource, create } = use.body;
+    if (operation === "record") throw operationError("NOT_PERMITTED", "the site record is changed by `record-change`, which brings the version");
     if (operation === "reshard") throw operationError("NOT_PERMITTED", "this version changes threshold, size or several holders of a key by a new key only");
     const rule = ruleFor(record, key, operation, resource);
     if (rule === undefined) throw operationError("NOT_PERMITTED", `no rule lets anybody ${operation} ${resource} with key ${key}`);

@@ -1,4 +1,5 @@
-import type { SiteRecord } from "../protocol/site-record.ts";
+import type { RequestFields } from "../protocol/request.ts";
+import { recordHashOf, type SiteRecord, type SiteRecordBody } from "../protocol/site-record.ts";
 import { statementHash, verifyStatement } from "../protocol/statement.ts";
 import { judgeAsked, judgePeople } from "./judge.ts";
 import { checkContent, checkPlace, RecordError } from "./record.ts";
@@ -39,4 +40,15 @@ export function walkChain(current: SiteRecord, chain: readonly SiteRecord[], isQ
     judgeStep(at, next, isQuarantinedAt);
     return next;
   }, current);
+}
+
+/** Whether what people are asked to approve is this very body, and may follow `current` at all. Throws {@link RecordError}. */
+export function judgeProposal(current: SiteRecord, { use, record }: RequestFields, body: SiteRecordBody | undefined): SiteRecordBody {
+  const { operation, commitment } = use.body;
+  if (operation !== "record" || body === undefined || commitment !== recordHashOf(current, body) || record !== commitment) {
+    throw new RecordError("RECORD_NOT_APPROVED", "the version that comes with the request is not the one that it names");
+  }
+  checkPlace(current, body);
+  checkContent(current, body);
+  return body;
 }
