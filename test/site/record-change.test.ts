@@ -7,6 +7,7 @@ import { refOf, type SiteRecord } from "../../agent/protocol/site-record.ts";
 import { signStatement } from "../../agent/protocol/statement.ts";
 import { nextBody, withFinger, withoutPerson, withReadmitted, type Edit } from "../../agent/rules/record-edits.ts";
 import { walkChain } from "../../agent/rules/record-step.ts";
+import { sleep } from "../../agent/runtime/clock.ts";
 import { silentLog } from "../../agent/runtime/log.ts";
 import { coordinatorId, InProcessSite, type SiteOptions } from "../support/in-process-site.ts";
 import { openMemoryStore } from "../support/memory-store.ts";
@@ -251,4 +252,27 @@ void t.test("a person is added to a sealed site: enrolled at a box, then taken i
   await finish(site, exchange.request(clientRequests, "finger-forget", coordinatorId, { person: "dave", finger: "thumb", box: "box-5" }));
   const templateAt = async (place: number): Promise<string> => new TextDecoder().decode(await site.box("box-5").sensor.exportTemplate({ slot: place }));
   t.strictSame([await templateAt(refused.slot), await templateAt(slot)], ["", "dave-thumb"], "whom no version took in is forgotten, and nobody else");
+});
+
+void t.test("what is being adopted when the time is over comes into force, and its requester hears so", async (t) => {
+  const site = await start();
+  const { coordinatorHsm } = site;
+  const sign = coordinatorHsm.sign.bind(coordinatorHsm);
+  Object.assign(coordinatorHsm, { sign: async (role: "authority" | "identity", message: Uint8Array) => {
+    if (role === "authority") await sleep(site.clock, 70_000);
+    return sign(role, message);
+  } });
+  const record = await approved(site, withoutEve);
+  t.strictSame([record.body.version, ...versions(site)], [2, 2, 2, 2, 2, 2]);
+});
+
+void t.test("who is no administrator asks for no change", async (t) => {
+  const site = await start({ clients: { cli: undefined, other: undefined } });
+  await approved(site, (body) => ({ ...body, clients: body.clients.map((one) => (one.id === "other" ? { ...one, admin: false } : one)) }));
+  await t.rejects(finish(site, changeRecord(site, "other", withoutEve)), { code: "NOT_PERMITTED", message: /no administrator/ });
+  const ask = (name: "finger-enrol" | "finger-forget", client: string, box: string) => finish(site, site.clients.get(client)!.exchange.request(clientRequests, name, coordinatorId, { person: "dave", finger: "thumb", box }));
+  for (const name of ["finger-enrol", "finger-forget"] as const) {
+    await t.rejects(ask(name, "other", "box-5"), { code: "NOT_PERMITTED" });
+    await t.rejects(ask(name, "cli", "box-9"), { code: "UNKNOWN_BOX" });
+  }
 });
