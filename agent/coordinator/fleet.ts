@@ -21,6 +21,7 @@ export class Fleet {
   readonly #quarantines: Quarantines;
   readonly #watch: Watch;
   #announced: { readonly version: number; readonly boxes: ReadonlyMap<string, Promise<boolean>> } | undefined;
+  readonly #forked = new Set<string>();
   readonly #onHeard: ((box: string, holdings: readonly Holding[]) => void)[] = [];
 
   constructor(parts: CoordinatorParts) {
@@ -172,8 +173,14 @@ export class Fleet {
 
   /** A box with an older site record, or one that missed a quarantine, is told now. */
   #bringUpToDate(box: string, beat: BoxHeartbeat): void {
+    const { ref } = this.#parts.site;
     this.#quarantines.tell(box);
-    if ((beat.siteRecord?.version ?? 0) < this.#parts.site.ref.version) void this.#offerRecord(box);
+    if ((beat.siteRecord?.version ?? 0) < ref.version) void this.#offerRecord(box);
+    // It has taken another successor than ours: somebody else has the authority's key, or we were set back.
+    const isForked = beat.siteRecord?.version === ref.version && beat.siteRecord.hash !== ref.hash;
+    if (isForked && !this.#forked.has(box)) this.#parts.log.error("site record forked", { box, version: ref.version });
+    if (isForked) this.#forked.add(box);
+    else this.#forked.delete(box);
   }
 
   /**

@@ -126,6 +126,21 @@ void t.test("a version of the record that readmits a box lifts its quarantine, a
   t.strictSame(asked, [["quarantine", "box-1"], ["quarantine", "box-2"]], "and the others are told of it");
 });
 
+void t.test("a box with another record of the same version: an alarm, once", async (t) => {
+  const { fleet, logged, asked } = scene();
+  const alarms = (): number => logged.filter((event) => event === "site record forked").length;
+  const other = { siteRecord: { version: body.version, hash: filled(32, 0) } };
+  fleet.heard("box-1", "boot", beat(1));
+  t.equal(alarms(), 0);
+  fleet.heard("box-1", "boot", beat(2, other));
+  fleet.heard("box-1", "boot", beat(3, other));
+  t.equal(alarms(), 1);
+  fleet.heard("box-1", "boot", beat(4));
+  fleet.heard("box-1", "boot", beat(5, other));
+  t.equal(alarms(), 2, "and again if it comes again");
+  t.strictSame(asked, [], "there is nothing to offer it");
+});
+
 void t.test("a version is offered to who is there, once, and each says whether it took it", async (t) => {
   const { fleet, parts, asked } = scene();
   for (const box of ["box-1", "box-2"]) fleet.heard(box, "boot", beat(1));
