@@ -1,11 +1,14 @@
 import type { Command } from "commander";
 import { z } from "zod";
 import { id } from "../agent/protocol/primitives.ts";
-import { connected } from "./connected.ts";
+import { withReadmitted } from "../agent/rules/record-edits.ts";
+import { ShardkeepError } from "../agent/runtime/errors.ts";
+import { connected, operating } from "./connected.ts";
 import { duration, written } from "./duration.ts";
 import { argument, client, clientOption, command, configOption, group, json, optionsOf } from "./options.ts";
 import { result } from "./output.ts";
 import { provision } from "./programs.ts";
+import { changeRecord, linesOf, reason, reasonOption } from "./record-change.ts";
 
 function requestCommand(): Command {
   return command("request", "make this box's token, keys and store, and write its request to join", ["box request --config box-1.yaml --out /media/stick/box-1.request.json"])
@@ -60,6 +63,25 @@ function resumeCommand(): Command {
     });
 }
 
+function readmitCommand(): Command {
+  return command("readmit", "lift a box's quarantine: its evidence counts and it may hold shards again; people approve that", ["box readmit box-3 --reason 'HSM replaced, found in order'"])
+    .argument("<box>")
+    .addOption(reasonOption())
+    .option(...clientOption)
+    .action(async (name: string, _: unknown, from: Command) => {
+      const options = optionsOf(from, z.strictObject({ ...client, ...reason }));
+      const box = argument(from, "BOX", id, name);
+      const made = await operating(options.client, async (one, signal) => {
+        const { boxes } = await one.request("status", {});
+        if (boxes.find((known) => known.box === box)?.state !== "quarantined") throw new ShardkeepError("NOT_QUARANTINED", `${box} is not in quarantine`, { remedy: "`shardkeep status` shows the boxes" });
+        return await changeRecord(one, { edit: withReadmitted(box), reason: options.reason ?? `box readmit ${box}`, unsealed: notSealed }, signal);
+      });
+      result(options.json, { box, ...made }, linesOf(made, `${box} is readmitted`));
+    });
+}
+
+const notSealed = (): Promise<never> => Promise.reject(new ShardkeepError("NOT_SEALED", "the site record is not sealed: nobody can approve yet", { remedy: "shardkeep site seal" }));
+
 export function boxCommand(): Command {
-  return group("box", "this box: request, accept; any box: pause, resume", [requestCommand(), acceptCommand(), pauseCommand(), resumeCommand()]);
+  return group("box", "this box: request, accept; any box: pause, resume, readmit", [requestCommand(), acceptCommand(), pauseCommand(), resumeCommand(), readmitCommand()]);
 }

@@ -1,32 +1,64 @@
 import type { Command } from "commander";
 import { z } from "zod";
+import type { Client } from "../agent/client/index.ts";
 import { id, label } from "../agent/protocol/primitives.ts";
-import { connected } from "./connected.ts";
+import { withFinger, withoutPerson } from "../agent/rules/record-edits.ts";
+import { changesInWords } from "../agent/rules/record-words.ts";
+import { ShardkeepError } from "../agent/runtime/errors.ts";
+import { connected, operating } from "./connected.ts";
 import { argument, client, clientOption, command, group, optionsOf } from "./options.ts";
 import { note, result, table } from "./output.ts";
+import { changeRecord, linesOf, reason, reasonOption, type Changed } from "./record-change.ts";
 
 const enrolMs = 120_000;
 const list = (value: string, all: string[]): string[] => [...all, value];
 const say = { touch: "put the finger on the sensor", lift: "lift the finger", captured: "got it" } as const;
 
+const showTouches = (box: string) => ({ step, n, of }: { step: keyof typeof say; n: number; of: number }): void => { note(`${box}: ${say[step]}${of > 0 ? ` (${n} of ${of})` : ""}`); };
+interface Added { readonly person: string; readonly finger: string; readonly box: string; readonly roles: readonly string[] | undefined }
+
+/** Before the seal: enrolled and in the record at once. */
+async function enrol(client: Client, { person, finger, box, roles }: Added): Promise<Changed & { sensor: string }> {
+  const before = client.record.body;
+  const { record, sensor } = await client.request("person-enrol", { person, finger, box, ...(roles === undefined ? {} : { roles: [...roles] }) }, { deadlineMs: enrolMs, onPart: showTouches(box) });
+  return { version: record.body.version, changes: changesInWords(before, record.body), code: null, sensor };
+}
+
+/** On a sealed site: enrolled first, then the people approve whom the box has enrolled; if they do not, it forgets the finger. */
+async function enrolApproved(client: Client, { person, finger, box, roles }: Added, why: string, signal: AbortSignal): Promise<Changed & { sensor: string }> {
+  if (roles === undefined && !client.record.body.people.some(({ id: known }) => known === person)) throw new ShardkeepError("UNKNOWN_PERSON", `${person} is new: a role is needed`, { remedy: "add --role" });
+  const { enrolled, sensor } = await client.request("finger-enrol", { person, finger, box }, { deadlineMs: enrolMs, onPart: showTouches(box) });
+  const { slot, template } = enrolled.body;
+  try {
+    const edit = withFinger(person, roles, { name: finger, box, slot, template });
+    return { ...await changeRecord(client, { edit, reason: why, unsealed: neverUnsealed }, signal), sensor };
+  } catch (error) {
+    await client.request("finger-forget", { person, finger, box }).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** The seal does not come off while the command runs. */
+const neverUnsealed = (): Promise<never> => Promise.reject(new TypeError("a sealed record is unsealed"));
+
 function addCommand(): Command {
-  return command("add", "enrol a person's finger at a box's sensor", ["person add alice --role officer --finger right-index --box box-1"])
+  return command("add", "enrol a person's finger at a box's sensor; once the record is sealed people approve that", [
+    "person add alice --role officer --finger right-index --box box-1", "person add carol --role officer --finger thumb --box box-3 --reason 'new in finance'",
+  ])
     .argument("<id>")
     .option("--role <role>", "a role, may be repeated; needed for a new person", list, [])
     .option("--finger <name>", "a name for the finger")
     .option("--box <box>", "at whose sensor")
+    .addOption(reasonOption())
     .option(...clientOption)
     .action(async (name: string, _: unknown, from: Command) => {
-      const options = optionsOf(from, z.strictObject({ ...client, role: z.array(label).max(16), finger: label, box: id }));
+      const options = optionsOf(from, z.strictObject({ ...client, ...reason, role: z.array(label).max(16), finger: label, box: id }));
       const person = argument(from, "ID", id, name);
-      const { record, sensor } = await connected(options.client, (one) => one.request(
-        "person-enrol",
-        { person, finger: options.finger, box: options.box, ...(options.role.length === 0 ? {} : { roles: options.role }) },
-        { deadlineMs: enrolMs, onPart: ({ step, n, of }) => { note(`${options.box}: ${say[step]}${of > 0 ? ` (${n} of ${of})` : ""}`); } },
-      ));
-      result(options.json, { person, finger: options.finger, box: options.box, sensor, version: record.body.version }, [
-        `${person}'s ${options.finger} is known at ${options.box}${sensor === "emulated" ? " (an emulated sensor: no real finger was measured)" : ""}, record version ${record.body.version}`,
-      ]);
+      const { finger, box, role } = options;
+      const added = { person, finger, box, roles: role.length === 0 ? undefined : role };
+      const { sensor, ...made } = await operating(options.client, (one, signal) => (one.record.body.sealed
+        ? enrolApproved(one, added, options.reason ?? `person add ${person}`, signal) : enrol(one, added)));
+      result(options.json, { person, finger, box, sensor, ...made }, linesOf(made, `${person}'s ${finger} is known at ${box}${sensor === "emulated" ? " (an emulated sensor: no real finger was measured)" : ""}`));
     });
 }
 
@@ -43,14 +75,23 @@ function listCommand(): Command {
 }
 
 function removeCommand(): Command {
-  return command("remove", "take a person out of the record and the sensors", ["person remove alice"])
+  return command("remove", "take a person out of the record and the sensors; once the record is sealed people approve that", [
+    "person remove alice", "person remove alice --reason 'has left the company'",
+  ])
     .argument("<id>")
+    .addOption(reasonOption())
     .option(...clientOption)
     .action(async (name: string, _: unknown, from: Command) => {
-      const options = optionsOf(from, z.strictObject(client));
+      const options = optionsOf(from, z.strictObject({ ...client, ...reason }));
       const person = argument(from, "ID", id, name);
-      const { record } = await connected(options.client, (one) => one.request("person-remove", { person }));
-      result(options.json, { person, version: record.body.version }, [`${person} is removed, record version ${record.body.version}`]);
+      const made = await operating(options.client, (one, signal) => {
+        if (!one.record.body.people.some(({ id: known }) => known === person)) throw new ShardkeepError("UNKNOWN_PERSON", `${person} is not in the site record`, { remedy: "shardkeep person list" });
+        return changeRecord(one, {
+          edit: withoutPerson(person), reason: options.reason ?? `person remove ${person}`,
+          unsealed: async () => (await one.request("person-remove", { person })).record,
+        }, signal);
+      });
+      result(options.json, { person, ...made }, linesOf(made, `${person} is removed`));
     });
 }
 

@@ -19,6 +19,7 @@ export function describe(progress: Progress, code: string, wanted: number): stri
     case "challenged": return `challenging the HSMs of ${progress.holders.join(", ")}`;
     case "answered": return undefined;
     case "released": return `shards from ${progress.holders.join(", ")}`;
+    case "taken": return `${progress.box} has taken version ${progress.version}`;
     case "birth": return `key: ${progress.step}`;
   }
 }

@@ -1,20 +1,19 @@
 import type { Command } from "commander";
 import { z } from "zod";
-import { sitePolicy, type Rule, type SiteRecord } from "../agent/protocol/site-record.ts";
+import { sitePolicy, type SiteRecord } from "../agent/protocol/site-record.ts";
+import { isChangeable } from "../agent/rules/record.ts";
+import { withPolicy } from "../agent/rules/record-edits.ts";
+import { ruleLine } from "../agent/rules/record-words.ts";
 import { readYaml } from "../agent/runtime/config.ts";
+import { ShardkeepError } from "../agent/runtime/errors.ts";
 import { fingerprintOf } from "../agent/runtime/fingerprint.ts";
-import { connected } from "./connected.ts";
+import { connected, operating } from "./connected.ts";
 import { readText, requireAbsent, write } from "./files.ts";
 import { client, clientOption, command, configOption, group, json, optionsOf } from "./options.ts";
 import { result } from "./output.ts";
 import { provision } from "./programs.ts";
-
-/** A rule in one line: who may approve what. */
-export function ruleLine(rule: Rule): string {
-  const who = rule.require.map((one) => ("role" in one ? `${one.people} × ${one.role}` : one.person)).join(" + ");
-  const where = rule.distinctBoxes ? ", each at another box" : "";
-  return `${rule.key} ${rule.resource}: ${rule.operations.join(", ")} need ${who}${where}; requester ${rule.requester}, confirm ${rule.confirm}${rule.limit === undefined ? "" : `, at most ${rule.limit}`}`;
-}
+import { changeRecord, linesOf, reason, reasonOption } from "./record-change.ts";
+import { provenChain, stepLine } from "./record-chain.ts";
 
 function describe({ site, body }: SiteRecord): string[] {
   const list = (title: string, lines: readonly string[]): string[] => ["", `${title}:`, ...(lines.length === 0 ? ["  none"] : lines.map((line) => `  ${line}`))];
@@ -75,22 +74,28 @@ function changed(name: string, description: string, examples: readonly string[])
 }
 
 function applyCommand(): Command {
-  return changed("apply", "set roles, people's roles and rules from a YAML file, while the record is unsealed", ["site apply policy.yaml"])
+  return changed("apply", "set roles, people's roles and rules from a YAML file; once the record is sealed people approve that", [
+    "site apply policy.yaml", "site apply policy.yaml --reason 'bob has left the company'",
+  ])
     .argument("<file>", "roles, people, clients, rules; docs/configuration.md")
+    .addOption(reasonOption())
     .action(async (file: string, _: unknown, from: Command) => {
-      const options = optionsOf(from, z.strictObject(client));
+      const options = optionsOf(from, z.strictObject({ ...client, ...reason }));
       const policy = readYaml(file, sitePolicy);
-      const { record } = await connected(options.client, (one) => one.request("site-apply", { policy }));
-      result(options.json, { version: record.body.version }, [`record version ${record.body.version}`]);
+      const made = await operating(options.client, (one, signal) => changeRecord(one, {
+        edit: withPolicy(policy), reason: options.reason ?? `site apply ${file}`.slice(0, 200),
+        unsealed: async () => (await one.request("site-apply", { policy })).record,
+      }, signal));
+      result(options.json, made, linesOf(made, "applied"));
     });
 }
 
 function showCommand(): Command {
-  return changed("show", "the site record, verified", ["site show", "site show --json"])
+  return changed("show", "the site record and how it came to be: every version checked by the one before it", ["site show", "site show --json"])
     .action(async (_: unknown, from: Command) => {
       const options = optionsOf(from, z.strictObject(client));
-      const record = await connected(options.client, (one) => Promise.resolve(one.record));
-      result(options.json, record, describe(record));
+      const { record, chain } = await connected(options.client, async (one) => ({ record: one.record, chain: await provenChain(one) }));
+      result(options.json, { ...record, chain }, [...describe(record), "", "versions:", ...chain.map((step) => `  ${stepLine(step)}`)]);
     });
 }
 
@@ -98,7 +103,14 @@ function sealCommand(): Command {
   return changed("seal", "seal the record: from here on keys are made, and it changes by people's fingers only", ["site seal"])
     .action(async (_: unknown, from: Command) => {
       const options = optionsOf(from, z.strictObject(client));
-      const { record } = await connected(options.client, (one) => one.request("site-seal", {}));
+      const { record } = await connected(options.client, (one) => {
+        // Of a record without boxes and rules the coordinator says what is missing first.
+        const { body } = one.record;
+        if (body.boxes.length > 0 && body.rules.length > 0 && !isChangeable(body)) {
+          throw new ShardkeepError("NOT_READY", "nobody could change the site record once it is sealed: it has no rule `record`, or the people for it are not enrolled", { remedy: "add a rule {key: site, operations: [record]}, `site apply FILE`, and enrol the people that it asks for" });
+        }
+        return one.request("site-seal", {});
+      });
       result(options.json, { version: record.body.version, sealed: record.body.sealed }, [`record version ${record.body.version} is sealed`]);
     });
 }

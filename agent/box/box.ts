@@ -7,7 +7,7 @@ import { Approvals } from "./approval.ts";
 import { Attempts } from "./attempts.ts";
 import { Births } from "./birth.ts";
 import type { BoxConfig } from "./config.ts";
-import { enrol, unenrol } from "./enrolment.ts";
+import { Enrolments } from "./enrolment.ts";
 import { Generations } from "./generations.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Holder } from "./holder.ts";
@@ -41,11 +41,13 @@ export class Box {
       ({ record }) => holder.isUsing(keyRecordHash(record)),
     );
     this.#reshards = reshards;
+    const enrolments = new Enrolments(parts);
+    parts.records.onChange((before, after) => { void enrolments.follow(before, after); });
     const probe = new Probe(parts, shelf);
     this.#heartbeat = new Heartbeat(parts, shelf, probe, heartbeatMs);
     parts.exchange.serve(boxRequests, {
       record: ({ chain }) => parts.records.follow(chain),
-      prompt: async ({ fields }, call) => ({ evidence: await prompts.prompt(fields, call.boot, call.part) }),
+      prompt: async ({ fields, next }, call) => ({ evidence: await prompts.prompt(fields, next, call.boot, call.part) }),
       "prompt-cancel": async ({ digest }) => { await prompts.cancel(digest); return {}; },
       challenge: async ({ fields, evidence, nonce }, call) => ({ mac: await holder.challenge(fields, evidence, nonce, call.boot) }),
       release: async ({ digest }) => ({ shard: await holder.release(digest) }),
@@ -65,14 +67,14 @@ export class Box {
       "reshard-burn": async ({ plan }) => ({ burn: await reshards.burn(plan) }),
       "reshard-reveal": async ({ plan, check }) => ({ ephemeral: await reshards.reveal(plan, check) }),
       "reshard-bury": async (burial) => ({ destroyed: await reshards.bury(burial) }),
-      quarantine: async ({ box, reason }) => {
+      quarantine: async ({ box, reason, since }) => {
         if (box === parts.box) throw new Refusal("QUARANTINED", `${box} is told of its own quarantine by the record only`);
-        await parts.records.quarantine(box, reason);
+        await parts.records.quarantine(box, reason, since);
         return {};
       },
-      enrol: ({ person, finger }, call) => enrol(parts, person, finger, call.part),
+      enrol: ({ person, finger }, call) => enrolments.enrol(person, finger, call.part),
       probe: ({ nonce }) => probe.answer(nonce),
-      unenrol: async ({ person, finger }) => { await unenrol(parts, person, finger); return {}; },
+      unenrol: async ({ person, finger }) => { await enrolments.unenrol(person, finger); return {}; },
     });
     // The coordinator's word gives the first fresh nonce: answer it at once, so that a start is not a wait.
     let heard = "";

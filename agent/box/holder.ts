@@ -50,7 +50,7 @@ export class Holder {
     const { records, nonces, box, site, hsm } = this.#parts;
     const judged = judgeUse(fields, evidence, records.judge(box, (own) => nonces.honours(own), coordinatorBoot));
     const { key, operation } = fields.use.body;
-    if (operation === "create" || operation === "reshard") throw new Refusal("PLAN_REFUSED", "a key is made and re-sharded by PLAN and DEAL, not by a challenge");
+    if (operation === "create" || operation === "reshard" || operation === "record") throw new Refusal("PLAN_REFUSED", "keys are made and re-sharded by PLAN and DEAL, and the site record has no shard");
     const shard = this.#serving(key, fields);
     this.#requests.see(judged.digest, fields.deadlineMs);
     if (this.#requests.leftMs(judged.digest) <= 0) throw new Refusal("STALE_REQUEST", "the request's time is over");

@@ -2,9 +2,12 @@ import type { Matched } from "../../firmware-bridge/client.ts";
 import type { Evidence } from "../protocol/evidence.ts";
 import { templatePrefix } from "../protocol/evidence.ts";
 import type { RefusedFinger } from "../protocol/messages.ts";
-import { requestCode, type AnyFields, type Use } from "../protocol/request.ts";
+import { requestCode, type AnyFields, type ReshardParameters } from "../protocol/request.ts";
+import type { SiteRecord, SiteRecordBody } from "../protocol/site-record.ts";
 import { signStatement } from "../protocol/statement.ts";
 import { judgeRequest, type Judged } from "../rules/judge.ts";
+import { changesInWords } from "../rules/record-words.ts";
+import { judgeProposal } from "../rules/record-step.ts";
 import { mayAttest } from "../rules/policy.ts";
 import { fromBase64url } from "../runtime/encoding.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
@@ -14,17 +17,10 @@ import type { Requests } from "./requests.ts";
 
 type PromptPart = { readonly state: "queued" } | { readonly state: "shown"; readonly display: "none" | "console" | "lcd" } | { readonly state: "refused"; readonly reason: RefusedFinger };
 
-/** What people approve, in words: the new parameters are all that they see of a re-shard. */
-function askedFor({ by, body }: Use): string {
-  const { operation, resource, key, reshard } = body;
-  if (reshard === undefined) return `${by} asks to ${operation} ${resource} with key ${key}`;
-  const { holders, ...numbers } = reshard;
-  const wanted = [...Object.entries(numbers).map(([name, value]) => `${name} ${value}`), ...(holders === undefined ? [] : [`holders ${holders.join(" ")}`])];
-  return `${by} asks to re-shard key ${key}: ${wanted.join(", ") || "as it is"}`;
-}
-
 interface Prompt {
   readonly fields: AnyFields;
+  /** What is asked, for the person at the sensor. */
+  readonly words: readonly string[];
   readonly judged: Judged;
   readonly part: (value: PromptPart) => void;
   readonly resolve: (evidence: Evidence) => void;
@@ -37,6 +33,20 @@ export class PromptError extends ShardkeepError<"PROMPT_CANCELLED" | "PROMPT_EXP
 /** A person cannot tell more requests apart than this, and a queue is bounded. */
 const mostQueued = 16;
 const bridgeRetryMs = 500;
+
+/** The new parameters are all that people see of a re-shard. */
+function parametersInWords({ holders, ...numbers }: ReshardParameters): string {
+  return [...Object.entries(numbers).map(([name, value]) => `${name} ${value}`), ...(holders === undefined ? [] : [`holders ${holders.join(" ")}`])].join(", ") || "as it is";
+}
+
+/** Nobody is asked to approve a version that could not follow. Throws RecordError. */
+function wordsFor(fields: AnyFields, next: SiteRecordBody | undefined, current: SiteRecord): string[] {
+  const { by, body: { operation, resource, key, reshard } } = fields.use;
+  if (reshard !== undefined) return [`${by} asks to re-shard key ${key}: ${parametersInWords(reshard)}`];
+  if (operation !== "record" && next === undefined) return [`${by} asks to ${operation} ${resource} with key ${key}`];
+  const proposed = judgeProposal(current, fields, next);
+  return [`${by} asks to change the site record, version ${proposed.version}`, ...changesInWords(current.body, proposed)];
+}
 
 /**
  * The sensor serves one prompt at a time, others queue; a touch counts for the shown one only
@@ -54,13 +64,14 @@ export class Prompts {
   }
 
   /** Resolves with this box's evidence once a person who may attest has touched for this request. */
-  async prompt(fields: AnyFields, coordinatorBoot: string, part: (value: PromptPart) => void): Promise<Evidence> {
+  async prompt(fields: AnyFields, next: SiteRecordBody | undefined, coordinatorBoot: string, part: (value: PromptPart) => void): Promise<Evidence> {
     const { records, box, nonces } = this.#parts;
     const judged = judgeRequest(fields, records.judge(box, (nonce) => nonces.honours(nonce), coordinatorBoot));
+    const words = wordsFor(fields, next, records.current);
     this.#requests.see(judged.digest, fields.deadlineMs);
     if (this.#queue.length >= mostQueued) throw new PromptError("TOO_MANY_PROMPTS", `${box} has ${mostQueued} prompts waiting`, { retryable: true });
     return await new Promise<Evidence>((resolve, reject) => {
-      this.#queue.push({ fields, judged, part, resolve, reject, cancelled: false });
+      this.#queue.push({ fields, words, judged, part, resolve, reject, cancelled: false });
       if (this.#queue.length > 1) part({ state: "queued" });
       void this.#serve();
     });
@@ -93,7 +104,7 @@ export class Prompts {
     const { display } = this.#parts;
     const { digest, rule } = prompt.judged;
     const { use } = prompt.fields;
-    display.show([askedFor(use), `reason: ${use.body.reason}`, `code ${requestCode(digest)}: touch the sensor to approve`]);
+    display.show([...prompt.words, `reason: ${use.body.reason}`, `code ${requestCode(digest)}: touch the sensor to approve`]);
     prompt.part({ state: "shown", display: display.kind });
     for (;;) {
       const leftMs = this.#requests.leftMs(digest);

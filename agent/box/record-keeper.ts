@@ -1,8 +1,9 @@
 import { z } from "zod";
-import { id } from "../protocol/primitives.ts";
+import { counter, id } from "../protocol/primitives.ts";
 import { refOf, siteRecord, type SiteRecord, type SiteRecordRef } from "../protocol/site-record.ts";
 import { statementHash } from "../protocol/statement.ts";
-import { checkSuccessor } from "../rules/record.ts";
+import { stands, type Quarantine } from "../rules/conviction.ts";
+import { judgeStep } from "../rules/record-step.ts";
 import type { Judge } from "../rules/judge.ts";
 import { Refusal } from "../rules/refusal.ts";
 import { isNamed, ShardkeepError } from "../runtime/errors.ts";
@@ -11,7 +12,7 @@ import { Turns } from "../runtime/turns.ts";
 import { entriesJson, getJson, putJson } from "../store/json.ts";
 import type { Store } from "../store/store.ts";
 
-const quarantine = z.strictObject({ box: id, reason: z.string() });
+const quarantine = z.strictObject({ box: id, reason: z.string(), since: counter.default(1) });
 
 /**
  * The box's own copy of the site record. It moves by one verified version at a time (protocol.md §2) and
@@ -21,8 +22,9 @@ export class RecordKeeper {
   readonly #store: Store;
   readonly #log: Log;
   #current: SiteRecord;
-  readonly #quarantined: Set<string>;
+  readonly #quarantines: Map<string, Quarantine>;
   readonly #turns = new Turns();
+  #onChange: (before: SiteRecord, after: SiteRecord) => void = () => undefined;
 
   constructor(store: Store, log: Log) {
     const record = getJson(store, "site-record", siteRecord);
@@ -30,7 +32,7 @@ export class RecordKeeper {
     this.#store = store;
     this.#log = log;
     this.#current = record;
-    this.#quarantined = new Set(entriesJson(store, "quarantine/", quarantine).map(([, entry]) => entry.box));
+    this.#quarantines = new Map(entriesJson(store, "quarantine/", quarantine).map(([, entry]) => [entry.box, entry]));
   }
 
   get current(): SiteRecord {
@@ -47,8 +49,14 @@ export class RecordKeeper {
     return sender === coordinator.id ? coordinator.key : undefined;
   }
 
+  /** Called once a version is durable. */
+  onChange(handler: (before: SiteRecord, after: SiteRecord) => void): void {
+    this.#onChange = handler;
+  }
+
   isQuarantined(box: string): boolean {
-    return this.#quarantined.has(box);
+    const known = this.#quarantines.get(box);
+    return known !== undefined && stands(known, this.#current.body);
   }
 
   /** What this box knows when it judges a message of that session of the coordinator. */
@@ -66,25 +74,27 @@ export class RecordKeeper {
     for (const next of chain) {
       if (next.body.version === this.#current.body.version && statementHash(next) === statementHash(this.#current)) continue;
       try {
-        checkSuccessor(this.#current, next);
+        judgeStep(this.#current, next, (box, version) => this.isQuarantined(box) && (this.#quarantines.get(box)?.since ?? 0) <= version);
       } catch (error) {
         if (isNamed(error) && error.code === "RECORD_FORK") this.#log.error("site record forked", { version: next.body.version });
         throw error;
       }
       await this.#store.commit([putJson("site-record", next)]);
+      const before = this.#current;
       this.#current = next;
       this.#log.info("site record", { version: next.body.version, sealed: next.body.sealed });
+      this.#onChange(before, next);
     }
     return this.ref;
   }
 
-  /** Evidence of `box` counts no more; only a version of the record lifts it (protocol.md §8). Throws UNKNOWN_BOX. */
-  async quarantine(box: string, reason: string): Promise<void> {
-    if (this.#quarantined.has(box)) return;
+  /** Evidence of `box` counts no more; only a version of the record after `since` lifts it (protocol.md §8). Throws UNKNOWN_BOX. */
+  async quarantine(box: string, reason: string, since = this.#current.body.version): Promise<void> {
+    if (since <= (this.#quarantines.get(box)?.since ?? 0)) return;
     // Else whoever owns the coordinator could fill this store with names.
     if (!this.#current.body.boxes.some(({ id: known }) => known === box)) throw new Refusal("UNKNOWN_BOX", `${box} is no box of this site`);
-    await this.#store.commit([putJson(`quarantine/${box}`, { box, reason })]);
-    this.#quarantined.add(box);
+    await this.#store.commit([putJson(`quarantine/${box}`, { box, reason, since })]);
+    this.#quarantines.set(box, { box, reason, since });
     this.#log.warn("quarantine", { box, reason });
   }
 }

@@ -18,6 +18,7 @@ import type { ClientConfig, ClientIdentity } from "./config.ts";
 import { ClientError } from "./errors.ts";
 import type { KeyUser } from "./files.ts";
 import { closableClock, type ClosableClock } from "./closable-clock.ts";
+import { runRecordChange, type RecordChange } from "./change-record.ts";
 import { runReshard, type ReshardAsk, type Resharded } from "./reshard.ts";
 import { bootOfHello, SiteView } from "./site-view.ts";
 import { wholeStatus, type Status } from "./status.ts";
@@ -158,6 +159,11 @@ export class Client implements KeyUser {
   /** Other numbers or other holders for a key, which people approve (docs/resharding.md). Rejects likewise. */
   async reshard(ask: ReshardAsk, options: UseOptions = {}): Promise<Resharded> {
     return await runReshard(this.#useParts, ask, options);
+  }
+
+  /** The sealed site record's next version (protocol.md §2). Rejects likewise. */
+  async changeRecord(change: RecordChange, options: UseOptions = {}): Promise<SiteRecord> {
+    return await runRecordChange(this.#useParts, this.record, change, options);
   }
 
   get #useParts(): UseParts {

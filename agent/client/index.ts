@@ -20,6 +20,7 @@ import { systemRandom } from "../runtime/random.ts";
 import type { ClientParts } from "./client.ts";
 
 export { addClient, type NewClient } from "./add.ts";
+export type { RecordChange } from "./change-record.ts";
 export { connectClient, type Client, type ClientParts } from "./client.ts";
 export { clientConfig, readClient, type ClientConfig, type ClientIdentity } from "./config.ts";
 export { ClientError, FileError, type ClientErrorCode } from "./errors.ts";

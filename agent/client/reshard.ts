@@ -3,7 +3,8 @@ import type { ApprovalFields, ReshardParameters } from "../protocol/request.ts";
 import { ResultError } from "../protocol/result.ts";
 import { generateRecipient } from "../protocol/seal.ts";
 import { wipe } from "../runtime/secrets.ts";
-import { Following, prepare, suspicious, type UseOptions, type UseParts } from "./use.ts";
+import { Following, suspicious, type UseOptions } from "./following.ts";
+import { prepare, type UseParts } from "./use.ts";
 
 /** A re-shard that people approve: other numbers or other holders for the same key. */
 export interface ReshardAsk {
@@ -31,7 +32,7 @@ export async function runReshard(parts: UseParts, { key, reason, wanted }: Resha
   const payload = new Uint8Array();
   const { use, salted } = await prepare(parts, { key, reason, operation: "reshard", resource: key, payload, reshard: wanted }, nobody.publicKey);
   try {
-    const { fields, code, answer } = await new Following(parts, use, salted, options).answer();
+    const { fields, code, answer } = await new Following(parts, { use, ask: (asked) => parts.request("use", { use }, asked) }, options).answer();
     if ("enclave" in fields || !("record" in answer) || !isAsked(answer.record, fields, key, wanted)) {
       throw new ResultError("RESULT_INVALID", "the answer is no record of what was asked and approved", { remedy: suspicious });
     }

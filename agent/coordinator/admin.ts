@@ -13,6 +13,7 @@ import { SiteError } from "./site-keeper.ts";
 
 type Approve = z.infer<typeof clientRequests["client-approve"]["request"]>;
 type Enrol = z.infer<typeof clientRequests["person-enrol"]["request"]>;
+type Enrolment = z.infer<typeof boxRequests.enrol.response>;
 type EnrolPart = z.infer<typeof clientRequests["person-enrol"]["part"]>;
 
 export class JoinError extends ShardkeepError<"REQUEST_INVALID" | "NAME_TAKEN"> {}
@@ -28,7 +29,7 @@ export function requireAdmin(parts: CoordinatorParts, client: string): void {
 /** Nothing irreversible is begun for a change that the sealed record would refuse. */
 function requireUnsealed({ site }: CoordinatorParts): void {
   if (site.current.body.sealed) {
-    throw new ShardkeepError("RECORD_SEALED", "the site record is sealed: it changes only with the fingers that rule `record` asks for, which this version cannot collect", { remedy: "settle boxes, people and rules before `shardkeep site seal`" });
+    throw new ShardkeepError("RECORD_SEALED", "the site record is sealed: it changes only with the fingers that its rule `record` asks for", { remedy: "`shardkeep site apply`, `person add` and `person remove` ask for them" });
   }
 }
 
@@ -72,35 +73,43 @@ export async function approveClient(parts: CoordinatorParts, { id, key, tlsKey, 
   return { certificate, ca: certifier.ca };
 }
 
-/** `person add`: the box enrols and signs what it enrolled; the record takes it in. */
-export async function enrolPerson(parts: CoordinatorParts, fleet: Fleet, { person, finger, box, roles }: Enrol, onPart: (part: EnrolPart) => void): Promise<{ record: SiteRecord; sensor: "device" | "emulated" }> {
-  requireUnsealed(parts);
-  const { site, exchange } = parts;
-  if (!site.current.body.boxes.some((one) => one.id === box)) throw new SiteError("UNKNOWN_BOX", `${box} is no box of this site`, { remedy: "`shardkeep status` lists the boxes" });
-  if (!fleet.isLive(box)) throw new SiteError("UNKNOWN_BOX", `${box} is not there`, { remedy: "`shardkeep status` shows which boxes are silent", retryable: true });
+/** The box enrols and signs what it enrolled; that it is what was asked for is checked here. */
+export async function enrolAt({ site, exchange }: CoordinatorParts, fleet: Fleet, box: string, person: string, finger: string, onPart: (part: EnrolPart) => void): Promise<Enrolment> {
+  requireThere(site.current, fleet, box);
   const known = site.current.body.people.find((one) => one.id === person);
   if (known?.fingers.some((one) => one.name === finger && one.box === box) === true) {
     throw new SiteError("PERSON_EXISTS", `${person} has ${finger} at ${box} already`, { remedy: "`shardkeep person remove` first, or another --finger" });
   }
-  if (known === undefined && roles === undefined) throw new SiteError("UNKNOWN_PERSON", `${person} is new: a role is needed`, { remedy: "add --role" });
-  const { enrolled, sensor } = await exchange.request(boxRequests, "enrol", box, { person, finger }, { deadlineMs: enrolMs, onPart });
-  const { body } = enrolled;
-  if (!isByBox(enrolled, site.current) || enrolled.by !== box || body.person !== person || body.finger !== finger) throw new Refusal("EVIDENCE_INVALID", `${box} enrolled somebody else`);
-  const record = await site.addFinger(person, roles, { name: finger, box, slot: body.slot, template: body.template });
-  return { record, sensor };
+  const made = await exchange.request(boxRequests, "enrol", box, { person, finger }, { deadlineMs: enrolMs, onPart });
+  const { by, body } = made.enrolled;
+  if (!isByBox(made.enrolled, site.current) || by !== box || body.person !== person || body.finger !== finger) throw new Refusal("EVIDENCE_INVALID", `${box} enrolled somebody else`);
+  return made;
 }
 
-/** `person remove`: the fingers leave the sensors that can be reached, and in any case the record. */
-export async function removePerson(parts: CoordinatorParts, fleet: Fleet, person: string): Promise<SiteRecord> {
+/** A finger that no version took in leaves the sensor again. */
+export async function forgetAt({ site, exchange }: CoordinatorParts, fleet: Fleet, box: string, person: string, finger: string): Promise<Record<string, never>> {
+  requireThere(site.current, fleet, box);
+  return await exchange.request(boxRequests, "unenrol", box, { person, finger });
+}
+
+function requireThere({ body }: SiteRecord, fleet: Fleet, box: string): void {
+  if (!body.boxes.some((one) => one.id === box)) throw new SiteError("UNKNOWN_BOX", `${box} is no box of this site`, { remedy: "`shardkeep status` lists the boxes" });
+  if (!fleet.isLive(box)) throw new SiteError("UNKNOWN_BOX", `${box} is not there`, { remedy: "`shardkeep status` shows which boxes are silent", retryable: true });
+}
+
+/** `person add` before the seal: whom a box enrolled, the record takes in. */
+export async function enrolPerson(parts: CoordinatorParts, fleet: Fleet, { person, finger, box, roles }: Enrol, onPart: (part: EnrolPart) => void): Promise<{ record: SiteRecord; sensor: "device" | "emulated" }> {
   requireUnsealed(parts);
-  const { site, exchange, log } = parts;
-  const known = site.current.body.people.find((one) => one.id === person);
-  await Promise.all((known?.fingers ?? []).filter(({ box }) => fleet.isLive(box)).map(async ({ box, name }) => {
-    try {
-      await exchange.request(boxRequests, "unenrol", box, { person, finger: name });
-    } catch (error) {
-      log.warn("finger not removed from the sensor", { box, error: String(error) });
-    }
-  }));
-  return await site.removePerson(person);
+  const { site } = parts;
+  requireThere(site.current, fleet, box);
+  if (roles === undefined && !site.current.body.people.some((one) => one.id === person)) throw new SiteError("UNKNOWN_PERSON", `${person} is new: a role is needed`, { remedy: "add --role" });
+  const { enrolled, sensor } = await enrolAt(parts, fleet, box, person, finger, onPart);
+  const { slot, template } = enrolled.body;
+  return { record: await site.addFinger(person, roles, { name: finger, box, slot, template }), sensor };
+}
+
+/** `person remove` before the seal; each box takes the fingers out of its own sensor when it takes the version. */
+export async function removePerson(parts: CoordinatorParts, person: string): Promise<SiteRecord> {
+  requireUnsealed(parts);
+  return await parts.site.removePerson(person);
 }

@@ -1,7 +1,7 @@
 import { clientRequests, type boxStatus } from "../protocol/messages.ts";
 import { topic } from "../protocol/topics.ts";
 import type { z } from "zod";
-import { approveBox, approveClient, enrolPerson, removePerson, requireAdmin } from "./admin.ts";
+import { approveBox, approveClient, enrolAt, enrolPerson, forgetAt, removePerson, requireAdmin } from "./admin.ts";
 import { Fleet } from "./fleet.ts";
 import { InUse } from "./in-use.ts";
 import { KeyShelf } from "./key-shelf.ts";
@@ -36,7 +36,7 @@ export class Coordinator {
     this.#operations = new Operations(parts, this.#fleet, this.#keys, this.#resharder, inUse);
     this.#fleet.onHeard((box, holdings) => { this.#keys.drive(box, holdings); });
     parts.site.onChange(() => {
-      void this.#fleet.announceRecord();
+      this.#fleet.announceRecord();
       void this.#publishRecord();
     });
     parts.exchange.onEvent((name, data, { from, boot, fresh }) => {
@@ -104,10 +104,14 @@ export class Coordinator {
       "client-approve": async (data, call) => { admin(call.from); return await approveClient(parts, data); },
       "site-apply": async ({ policy }, call) => { admin(call.from); return { record: await site.apply(policy) }; },
       "site-seal": async (_data, call) => { admin(call.from); return { record: await site.seal() }; },
+      "record-change": async ({ use, body }, call) => { admin(call.from); return { record: await this.#operations.changeRecord(use, body, call.from, call.part) }; },
+      "record-chain": ({ after }) => Promise.resolve({ chain: site.after(after) }),
+      "finger-enrol": async ({ person, finger, box }, call) => { admin(call.from); return await enrolAt(parts, this.#fleet, box, person, finger, call.part); },
+      "finger-forget": async ({ person, finger, box }, call) => { admin(call.from); return await forgetAt(parts, this.#fleet, box, person, finger); },
       "person-enrol": async (data, call) => { admin(call.from); return await enrolPerson(parts, this.#fleet, data, call.part); },
       "box-pause": async ({ box, forMs }, call) => { admin(call.from); return { state: await this.#fleet.pause(box, forMs) }; },
       "box-resume": async ({ box }, call) => { admin(call.from); return { state: await this.#fleet.resume(box) }; },
-      "person-remove": async ({ person }, call) => { admin(call.from); return { record: await removePerson(parts, this.#fleet, person) }; },
+      "person-remove": async ({ person }, call) => { admin(call.from); return { record: await removePerson(parts, person) }; },
     });
   }
 

@@ -20,6 +20,8 @@ export class Fleet {
   readonly #seen = new Map<string, Seen>();
   readonly #quarantines: Quarantines;
   readonly #watch: Watch;
+  #announced: { readonly version: number; readonly boxes: ReadonlyMap<string, Promise<boolean>> } | undefined;
+  readonly #forked = new Set<string>();
   readonly #onHeard: ((box: string, holdings: readonly Holding[]) => void)[] = [];
 
   constructor(parts: CoordinatorParts) {
@@ -171,22 +173,38 @@ export class Fleet {
 
   /** A box with an older site record, or one that missed a quarantine, is told now. */
   #bringUpToDate(box: string, beat: BoxHeartbeat): void {
+    const { ref } = this.#parts.site;
     this.#quarantines.tell(box);
-    if ((beat.siteRecord?.version ?? 0) < this.#parts.site.ref.version) void this.#offerRecord(box);
+    if ((beat.siteRecord?.version ?? 0) < ref.version) void this.#offerRecord(box);
+    // It has taken another successor than ours: somebody else has the authority's key, or we were set back.
+    const isForked = beat.siteRecord?.version === ref.version && beat.siteRecord.hash !== ref.hash;
+    if (isForked && !this.#forked.has(box)) this.#parts.log.error("site record forked", { box, version: ref.version });
+    if (isForked) this.#forked.add(box);
+    else this.#forked.delete(box);
   }
 
-  /** Offers the newest record to every live box at once; a box that misses it hears it after its next beat. */
-  async announceRecord(): Promise<void> {
-    await Promise.all(this.live().map((box) => this.#offerRecord(box)));
+  /**
+   * Offers the newest record to every live box at once, and says of each whether it has taken it. Asked again, nobody is
+   * offered it twice. A box that misses it hears it after its next beat.
+   */
+  announceRecord(): ReadonlyMap<string, Promise<boolean>> {
+    const { version } = this.#parts.site.ref;
+    if (this.#announced?.version !== version) {
+      for (const { id } of this.#parts.site.current.body.boxes) if (!this.isQuarantined(id)) this.#watch.step(id, { type: "readmitted" });
+      this.#announced = { version, boxes: new Map(this.live().map((box) => [box, this.#offerRecord(box)])) };
+    }
+    return this.#announced.boxes;
   }
 
-  async #offerRecord(box: string): Promise<void> {
+  async #offerRecord(box: string): Promise<boolean> {
     const { exchange, site, log } = this.#parts;
     const chain = site.after(this.beatOf(box)?.siteRecord?.version ?? 0);
     try {
       if (chain.length > 0) await exchange.request(boxRequests, "record", box, { chain });
+      return true;
     } catch (error) {
       log.warn("site record not taken", { box, error: String(error) });
+      return false;
     }
   }
 }

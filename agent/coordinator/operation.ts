@@ -5,7 +5,7 @@ import { boxRequests, type clientRequests, type UsePart } from "../protocol/mess
 import { keyRecordHash, type KeyRecord } from "../protocol/key-record.ts";
 import type { Sealed } from "../protocol/primitives.ts";
 import { challengeMessage, requestDigest, type AnyFields, type ApprovalFields, type RequestFields } from "../protocol/request.ts";
-import type { Rule } from "../protocol/site-record.ts";
+import type { Rule, SiteRecordBody } from "../protocol/site-record.ts";
 import { judgeEvidence } from "../rules/judge.ts";
 import { openOperation, stepOperation, type OperationEffect, type OperationEvent, type OperationState, type Verdict } from "../rules/operation.ts";
 import { decide, mayAttest, type Attestation } from "../rules/policy.ts";
@@ -26,16 +26,16 @@ export interface Shared {
   readonly onPart: (part: UsePart) => void;
 }
 /** What is done once the evidence is there, where that is not the key's use. */
-type Make = (evidence: readonly Evidence[]) => Promise<UseResult>;
-export type OperationPlan = Shared & (
+type Make<R> = (evidence: readonly Evidence[]) => Promise<R>;
+export type OperationPlan<R = UseResult> = Shared & (
   | { readonly kind: "use"; readonly fields: RequestFields; readonly enclave: Enclave; readonly record: KeyRecord }
-  | { readonly kind: "create"; readonly fields: RequestFields; readonly enclave: Enclave; readonly make: Make }
-  /** Nothing is combined: there is no enclave, and no payload to wait for. */
-  | { readonly kind: "reshard"; readonly fields: ApprovalFields; readonly make: Make }
+  | { readonly kind: "create"; readonly fields: RequestFields; readonly enclave: Enclave; readonly make: Make<R> }
+  /** Nothing is combined: there is no enclave, and no payload to wait for. `next` is a version of the record to approve. */
+  | { readonly kind: "approve"; readonly fields: ApprovalFields; readonly make: Make<R>; readonly next?: SiteRecordBody }
 );
 
-interface Settle {
-  readonly resolve: (result: UseResult) => void;
+interface Settle<R> {
+  readonly resolve: (result: R) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -46,30 +46,30 @@ const bytes = (text: string): Uint8Array => fromBase64url(text) ?? new Uint8Arra
  * One operation under way: carries out the effects of the table in rules/operation.ts and feeds what
  * happens back to it. Every path ends the enclave, where there is one, and takes the prompts back.
  */
-export class Operation {
+export class Operation<R = UseResult> {
   readonly #parts: CoordinatorParts;
   readonly #fleet: Fleet;
-  readonly #plan: OperationPlan;
+  readonly #plan: OperationPlan<R>;
   readonly digest: string;
-  readonly result: Promise<UseResult>;
-  readonly #settle: Settle;
+  readonly result: Promise<R>;
+  readonly #settle: Settle<R>;
   #state: OperationState;
   readonly #evidence: Evidence[] = [];
   readonly #attested: Attestation[] = [];
   readonly #prompting = new Set<string>();
   readonly #shards = new Map<string, Sealed>();
   readonly #cancels: (() => void)[] = [];
-  #finished: UseResult | undefined;
+  #finished: R | undefined;
   #cause: ShardkeepError | undefined;
 
-  constructor(parts: CoordinatorParts, fleet: Fleet, plan: OperationPlan) {
+  constructor(parts: CoordinatorParts, fleet: Fleet, plan: OperationPlan<R>) {
     this.#parts = parts;
     this.#fleet = fleet;
     this.#plan = plan;
     this.digest = requestDigest(plan.fields);
     const { threshold, holders } = plan.kind === "use" ? plan.record : { threshold: 0, holders: [] };
     this.#state = openOperation(plan.kind, threshold, holders.map(({ box }) => box).filter((box) => fleet.isLive(box)), parts.config.mostRefusedFingers);
-    let settle: Settle = { resolve: () => undefined, reject: () => undefined };
+    let settle: Settle<R> = { resolve: () => undefined, reject: () => undefined };
     this.result = new Promise((resolve, reject) => { settle = { resolve, reject }; });
     this.#settle = settle;
     this.#cancels.push(parts.clock.after(plan.fields.deadlineMs, () => { this.dispatch({ type: "deadline" }); }));
@@ -94,12 +94,12 @@ export class Operation {
 
   /** Asks people at once, where no payload comes. */
   begin(): void {
-    if (this.#plan.kind === "reshard") this.dispatch({ type: "payload" });
+    if (this.#plan.kind === "approve") this.dispatch({ type: "payload" });
   }
 
   /** The client's payload, sealed to the enclave; nobody is prompted before it fits its commitment. */
   async payload(sealed: Sealed): Promise<void> {
-    if (this.#state.phase !== "opening" || this.#plan.kind === "reshard") throw operationError("PAYLOAD_MISMATCH", "this request has its payload already, or needs none");
+    if (this.#state.phase !== "opening" || this.#plan.kind === "approve") throw operationError("PAYLOAD_MISMATCH", "this request has its payload already, or needs none");
     try {
       await this.#plan.enclave.payload({ site: this.#parts.config.site, use: this.#plan.fields.use.body, enc: sealed.enc, ct: sealed.ct });
       this.dispatch({ type: "payload" });
@@ -158,8 +158,9 @@ export class Operation {
   async #promptAt(box: string): Promise<void> {
     const { exchange, site, log } = this.#parts;
     const { fields, rule, requester, onPart } = this.#plan;
+    const next = this.#plan.kind === "approve" ? this.#plan.next : undefined;
     try {
-      const { evidence } = await exchange.request(boxRequests, "prompt", box, { fields }, {
+      const { evidence } = await exchange.request(boxRequests, "prompt", box, next === undefined ? { fields } : { fields, next }, {
         deadlineMs: fields.deadlineMs,
         onPart: (part) => {
           if (part.state !== "refused" || this.#state.phase !== "waiting") return;
@@ -249,7 +250,7 @@ export class Operation {
     try {
       const { digest, result, sig, offPolynomial } = await enclave.operate({ fields, record, shards });
       for (const box of offPolynomial) await this.#fleet.quarantine(box, "KEY_CHECK_FAILED");
-      this.#finished = { enclave: enclave.keys, digest, result, sig };
+      this.#finished = { enclave: enclave.keys, digest, result, sig } as R; // only a use has an enclave that combines
       this.dispatch({ type: "computed" });
     } catch (error) {
       if (isNamed(error) && error.code === "KEY_CHECK_FAILED") this.dispatch({ type: "key-check-failed" });
@@ -281,7 +282,7 @@ export class Operation {
     for (const cancel of this.#cancels) cancel();
     this.#takePromptsBack();
     this.#releaseOthers();
-    if (this.#plan.kind !== "reshard") void this.#plan.enclave.end();
+    if (this.#plan.kind !== "approve") void this.#plan.enclave.end();
     const { use } = this.#plan.fields;
     this.#parts.log.info("operation ended", { client: use.by, key: use.body.key, operation: use.body.operation, resource: use.body.resource, error: error ?? "none" });
     if (error === null && this.#finished !== undefined) this.#settle.resolve(this.#finished);

@@ -4,6 +4,7 @@ import { keyRecordHash } from "../protocol/key-record.ts";
 import type { Sealed } from "../protocol/primitives.ts";
 import { requestDigest, type ApprovalFields, type ReshardParameters, type Use } from "../protocol/request.ts";
 import type { PlanKey } from "../protocol/reshard.ts";
+import type { SiteRecord, SiteRecordBody } from "../protocol/site-record.ts";
 import { statementHash, verifyStatement } from "../protocol/statement.ts";
 import { ruleFor } from "../rules/policy.ts";
 import { Refusal } from "../rules/refusal.ts";
@@ -15,6 +16,7 @@ import type { InUse } from "./in-use.ts";
 import type { KeyShelf } from "./key-shelf.ts";
 import { Operation, type Shared, type UseResult } from "./operation.ts";
 import type { CoordinatorParts } from "./parts.ts";
+import { RecordChange } from "./record-change.ts";
 import type { Resharder } from "./reshard/resharder.ts";
 import { SiteError } from "./site-keeper.ts";
 
@@ -32,7 +34,7 @@ export class Operations {
   readonly #keys: KeyShelf;
   readonly #resharder: Resharder;
   readonly #inUse: InUse;
-  readonly #running = new Map<string, Operation>();
+  readonly #running = new Map<string, Pick<Operation, "client" | "payload" | "cancel">>();
   readonly #requests = new Set<string>();
   #starting = 0;
 
@@ -49,20 +51,38 @@ export class Operations {
   }
 
   use(use: Use, client: string, onPart: (part: UsePart) => void): Promise<UseResult> {
-    return this.#inUse.during(use.body.key, () => this.#use(use, client, onPart));
+    return this.#inUse.during(use.body.key, () => this.#run(() => this.#open(use, client, onPart), (operation) => this.#proving(operation)));
   }
 
-  async #use(use: Use, client: string, onPart: (part: UsePart) => void): Promise<UseResult> {
+  /** The next version of the sealed site record, once its rule `record` is met (protocol.md §2). */
+  async changeRecord(use: Use, body: SiteRecordBody, client: string, onPart: (part: UsePart) => void): Promise<SiteRecord> {
+    const change = new RecordChange(this.#parts, this.#fleet, { use, body, client, onPart }, (of) => this.#fields(use, of));
+    return await change.end(this.#run(() => {
+      this.#once(use.body.request);
+      return Promise.resolve(change.open());
+    }));
+  }
+
+  async #run<R>(open: () => Promise<Operation<R>>, ended: (operation: Operation<R>) => Promise<R> = ({ result }) => result): Promise<R> {
     if (this.#running.size + this.#starting >= mostOperations) throw new BusyError("TOO_MANY_OPERATIONS", `${mostOperations} operations are under way`, { retryable: true });
     this.#starting += 1;
-    let operation: Operation;
+    let operation: Operation<R>;
     try {
-      operation = await this.#open(use, client, onPart);
+      operation = await open();
       this.#running.set(operation.request, operation);
       operation.begin();
     } finally {
       this.#starting -= 1;
     }
+    try {
+      return await ended(operation);
+    } finally {
+      this.#running.delete(operation.request);
+    }
+  }
+
+  /** What becomes of an operation on shards that only a use can prove decides about them. */
+  async #proving(operation: Operation): Promise<UseResult> {
     try {
       const result = await operation.result;
       await this.#resharder.proofs.proved(operation, result);
@@ -70,8 +90,6 @@ export class Operations {
     } catch (error) {
       await this.#resharder.proofs.failed(operation, error);
       throw error;
-    } finally {
-      this.#running.delete(operation.request);
     }
   }
 
@@ -83,7 +101,7 @@ export class Operations {
     this.#of(request, client).cancel();
   }
 
-  #of(request: string, client: string): Operation {
+  #of(request: string, client: string): Pick<Operation, "payload" | "cancel"> {
     const operation = this.#running.get(request);
     if (operation?.client !== client) throw new BusyError("UNKNOWN_REQUEST", "no such request of this client is under way");
     return operation;
@@ -96,6 +114,7 @@ export class Operations {
     if (known === undefined || use.by !== client || !verifyStatement(use, site.current.site, known.key)) throw new Refusal("REQUEST_FORGED", `the request is not signed by ${client}`);
     if (!record.sealed) throw new Refusal("NOT_SEALED", "the site record is not sealed: no key is made or used", { remedy: "shardkeep site seal" });
     const { key, operation, resource, create, reshard } = use.body;
+    if (operation === "record") throw operationError("NOT_PERMITTED", "the site record is changed by `record-change`, which brings the version");
     const rule = ruleFor(record, key, operation, resource);
     if (rule === undefined) throw operationError("NOT_PERMITTED", `no rule lets anybody ${operation} ${resource} with key ${key}`);
     if ((operation === "create") !== (create !== undefined)) throw new Refusal("REQUEST_FORGED", "key parameters and operation do not fit");
@@ -132,7 +151,7 @@ export class Operations {
     const [{ epoch, attempt }] = plan.body.keys as [PlanKey];
     const fields = this.#fields(use, { epoch, attempt, record: statementHash(plan) });
     const make = async (evidence: readonly Evidence[]): Promise<UseResult> => ({ digest: requestDigest(fields), record: await approved.carryOut(plan, { fields, evidence: [...evidence] }) });
-    return new Operation(this.#parts, this.#fleet, { ...shared, kind: "reshard", fields, make });
+    return new Operation(this.#parts, this.#fleet, { ...shared, kind: "approve", fields, make });
   }
 
   #once(request: string): void {

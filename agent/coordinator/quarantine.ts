@@ -1,27 +1,28 @@
 import { z } from "zod";
 import { boxRequests } from "../protocol/messages.ts";
-import { id } from "../protocol/primitives.ts";
-import { mayConvict, type Conviction } from "../rules/conviction.ts";
+import { counter, id } from "../protocol/primitives.ts";
+import { mayConvict, stands, type Conviction, type Quarantine } from "../rules/conviction.ts";
 import { entriesJson, putJson } from "../store/json.ts";
 import type { CoordinatorParts } from "./parts.ts";
 
-const quarantine = z.strictObject({ box: id, reason: z.string() });
+const quarantine = z.strictObject({ box: id, reason: z.string(), since: counter.default(1) });
 
 /** Who is out for a proven failure (protocol.md §8): durable here, and told to every other box. */
 export class Quarantines {
   readonly #parts: CoordinatorParts;
-  readonly #out = new Map<string, string>();
+  readonly #out = new Map<string, Quarantine>();
   readonly #convictions: Conviction[] = [];
-  /** `<quarantined> <box>`: told, or being told, in this life. */
+  /** `<quarantined> <since> <box>`: told, or being told, in this life. */
   readonly #told = new Set<string>();
 
   constructor(parts: CoordinatorParts) {
     this.#parts = parts;
-    for (const [, entry] of entriesJson(parts.store, "quarantine/", quarantine)) this.#out.set(entry.box, entry.reason);
+    for (const [, entry] of entriesJson(parts.store, "quarantine/", quarantine)) this.#out.set(entry.box, entry);
   }
 
   has(box: string): boolean {
-    return this.#out.has(box);
+    const known = this.#out.get(box);
+    return known !== undefined && stands(known, this.#parts.site.current.body);
   }
 
   /** True if the box is out from this instant; false if that is held: what was proven may be our own fault, or everybody's. */
@@ -34,25 +35,25 @@ export class Quarantines {
       return false;
     }
     this.#convictions.push(next);
-    this.#out.set(box, reason);
+    this.#out.set(box, { box, reason, since: site.horizon });
     return true;
   }
 
   /** Should we die before it is durable, the next challenge finds it again. */
   async keep(box: string): Promise<void> {
-    const reason = this.#out.get(box) ?? "";
-    await this.#parts.store.commit([putJson(`quarantine/${box}`, { box, reason })]);
-    this.#parts.log.warn("quarantine", { box, reason });
+    const known = this.#out.get(box);
+    await this.#parts.store.commit([putJson(`quarantine/${box}`, known)]);
+    this.#parts.log.warn("quarantine", { box, reason: known?.reason });
   }
 
   /** Tells `box` of every quarantine that it has not taken in our life: who was away hears it with its next beat. */
   tell(box: string): void {
     const { exchange, log } = this.#parts;
-    for (const [out, reason] of this.#out) {
-      const told = `${out} ${box}`;
-      if (this.#told.has(told) || this.#out.has(box)) continue;
+    for (const [out, { reason, since }] of this.#out) {
+      const told = `${out} ${since} ${box}`;
+      if (this.#told.has(told) || this.has(box)) continue;
       this.#told.add(told);
-      exchange.request(boxRequests, "quarantine", box, { box: out, reason }).catch((error: unknown) => {
+      exchange.request(boxRequests, "quarantine", box, { box: out, reason, since }).catch((error: unknown) => {
         this.#told.delete(told);
         log.warn("quarantine not told", { box, error: String(error) });
       });

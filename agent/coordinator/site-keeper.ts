@@ -1,15 +1,20 @@
 import type { z } from "zod";
 import type { Hsm } from "../hsm/client.ts";
+import type { Approval } from "../protocol/approval.ts";
+import { mostMessageBytes } from "../protocol/envelope.ts";
 import { refOf, siteRecord, type finger, type SitePolicy, type SiteRecord, type SiteRecordBody, type SiteRecordRef } from "../protocol/site-record.ts";
-import { signStatement, statementHash } from "../protocol/statement.ts";
-import { checkSuccessor } from "../rules/record.ts";
+import { signStatement } from "../protocol/statement.ts";
+import { nextBody, withFinger, withoutPerson, withPolicy, type Edit } from "../rules/record-edits.ts";
+import { judgeStep } from "../rules/record-step.ts";
+import { Refusal } from "../rules/refusal.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
 import { Turns } from "../runtime/turns.ts";
 import { entriesJson, getJson, putJson } from "../store/json.ts";
 import type { Store } from "../store/store.ts";
 
-type Change = (body: SiteRecordBody) => Omit<SiteRecordBody, "version" | "previous">;
 const chainMost = 32;
+/** Half of what one message may have; a single version goes whatever its size. */
+const chainBytes = mostMessageBytes / 2;
 
 export class SiteError extends ShardkeepError<"NOT_JOINED" | "NOT_READY" | "UNKNOWN_PERSON" | "UNKNOWN_BOX" | "PERSON_EXISTS"> {}
 
@@ -22,6 +27,8 @@ export class SiteKeeper {
   readonly #store: Store;
   readonly #hsm: Hsm;
   #current: SiteRecord;
+  /** The version that is being committed. */
+  #taking: number | undefined;
   readonly #turns = new Turns();
   #onChange: (record: SiteRecord) => void = () => undefined;
 
@@ -59,41 +66,63 @@ export class SiteKeeper {
     return clients.some((client) => client.id === name) ? "client" : undefined;
   }
 
+  /** The newest version that may be durable already: what is found out now is found out under this one. */
+  get horizon(): number {
+    return this.#taking ?? this.#current.body.version;
+  }
+
   /** The versions after `version`, oldest first, as many as one message takes. */
   after(version: number): SiteRecord[] {
     const kept = entriesJson(this.#store, "site-record/", siteRecord).map(([, record]) => record);
+    let bytes = 0;
     return [...kept, this.#current].filter(({ body }) => body.version > version)
-      .sort((a, b) => a.body.version - b.body.version).slice(0, chainMost);
+      .sort((a, b) => a.body.version - b.body.version).slice(0, chainMost)
+      .filter((record, i) => {
+        bytes += JSON.stringify(record).length;
+        return i === 0 || bytes <= chainBytes;
+      });
   }
 
-  /** Makes, checks, stores and announces the next version; one change at a time. */
-  change(change: Change): Promise<SiteRecord> {
-    return this.#turns.run(() => this.#make(change));
+  /** Makes, checks, stores and announces the next version of an unsealed record; one change at a time. */
+  change(edit: Edit): Promise<SiteRecord> {
+    return this.#turns.run(async () => this.#take(await this.#sign(nextBody(this.#current, edit)), () => false));
   }
 
-  async #make(change: Change): Promise<SiteRecord> {
+  /**
+   * The same with what people have approved. The authority signs only now: so it signs one successor of a version and
+   * no second, whatever else was asked for and not approved. Rejects with WRONG_SITE_RECORD if another change was faster.
+   */
+  adopt(body: SiteRecordBody, approval: Approval, isQuarantined: (box: string) => boolean): Promise<SiteRecord> {
+    return this.#turns.run(async () => {
+      if (approval.fields.siteRecord.hash !== this.ref.hash) throw new Refusal("WRONG_SITE_RECORD", "another change of the site record was faster", { retryable: true, remedy: "ask again: the change is judged by the record as it is now" });
+      return await this.#take({ ...await this.#sign(body), approval }, isQuarantined);
+    });
+  }
+
+  async #sign(body: SiteRecordBody): Promise<SiteRecord> {
+    const { site, by } = this.#current;
+    return await signStatement({ sign: (message) => this.#hsm.sign("authority", message) }, "site-record", site, by, body);
+  }
+
+  /** Durable here before anybody hears of it: after any crash it is offered to every box that has not taken it. */
+  async #take(next: SiteRecord, isQuarantined: (box: string) => boolean): Promise<SiteRecord> {
     const current = this.#current;
-    const body: SiteRecordBody = { ...change(current.body), version: current.body.version + 1, previous: statementHash(current) };
-    const signer = { sign: (message: Uint8Array) => this.#hsm.sign("authority", message) };
-    const next = await signStatement(signer, "site-record", current.site, current.by, body);
-    checkSuccessor(current, next);
+    judgeStep(current, next, isQuarantined);
     const history = String(current.body.version).padStart(10, "0");
-    await this.#store.commit([putJson(`site-record/${history}`, current), putJson("site-record", next)]);
+    this.#taking = next.body.version;
+    try {
+      await this.#store.commit([putJson(`site-record/${history}`, current), putJson("site-record", next)]);
+    } finally {
+      this.#taking = undefined;
+    }
     this.#current = next;
     this.#onChange(next);
     return next;
   }
 
-  /** `site apply`: roles, people's roles, clients' persons, rules and the limit of zones; boxes, keys and fingers stay as they are. */
+  /** `site apply`. */
   apply(policy: SitePolicy): Promise<SiteRecord> {
-    return this.change((body) => ({
-      ...body,
-      roles: policy.roles,
-      people: policy.people.map((person) => ({ ...person, fingers: body.people.find((known) => known.id === person.id)?.fingers ?? [] })),
-      clients: body.clients.map((client) => applyClient(client, policy)),
-      rules: policy.rules,
-      noZoneHoldsThreshold: policy.noZoneHoldsThreshold ?? false,
-    }));
+    return this.change(withPolicy(policy));
   }
 
   /** `site seal`: from here on the record changes only by people's evidence. */
@@ -105,33 +134,13 @@ export class SiteKeeper {
   }
 
   addFinger(person: string, roles: readonly string[] | undefined, added: z.infer<typeof finger>): Promise<SiteRecord> {
-    return this.change((body) => {
-      const known = body.people.find((one) => one.id === person);
-      const next = {
-        id: person,
-        roles: [...(roles ?? known?.roles ?? [])],
-        fingers: [...(known?.fingers ?? []).filter((one) => !(one.name === added.name && one.box === added.box)), added],
-      };
-      return {
-        ...body,
-        roles: [...new Set([...body.roles, ...next.roles])],
-        people: known === undefined ? [...body.people, next] : body.people.map((one) => (one.id === person ? next : one)),
-      };
-    });
+    return this.change(withFinger(person, roles, added));
   }
 
   removePerson(person: string): Promise<SiteRecord> {
     return this.change((body) => {
       if (!body.people.some((one) => one.id === person)) throw new SiteError("UNKNOWN_PERSON", `${person} is not in the site record`, { remedy: "shardkeep person list" });
-      return { ...body, people: body.people.filter((one) => one.id !== person) };
+      return withoutPerson(person)(body);
     });
   }
-}
-
-/** A client's keys come from its joining; the policy file says for whom it acts. One that it does not name stays. */
-function applyClient(client: SiteRecordBody["clients"][number], policy: SitePolicy): SiteRecordBody["clients"][number] {
-  const wanted = policy.clients.find((one) => one.id === client.id);
-  if (wanted === undefined) return client;
-  const { id, key } = client;
-  return { id, key, admin: wanted.admin, ...(wanted.person === undefined ? {} : { person: wanted.person }) };
 }

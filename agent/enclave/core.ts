@@ -13,7 +13,7 @@ import { dealKey } from "./birth.ts";
 import type { CreateArgs, CreateResult, Enclave, OperateArgs, OperateResult, PayloadArgs } from "./calls.ts";
 import { combineKey } from "./combine.ts";
 import { EnclaveError } from "./errors.ts";
-import { perform } from "./perform.ts";
+import { isKeyOperation, perform } from "./perform.ts";
 
 const saltLength = 32;
 
@@ -30,7 +30,8 @@ interface Held {
 function mostBytes({ operation, create }: UseBody): number {
   switch (operation) {
     case "create": return create?.imported === true ? mostImported : 0;
-    case "reshard": return 0;
+    case "reshard":
+    case "record": return 0;
     case "encrypt":
     case "wrap": return mostPayload - ciphertextOverhead;
     case "decrypt":
@@ -98,7 +99,7 @@ export class EnclaveCore implements Enclave {
       const sameKey = record.site === site && record.key === body.key && record.epoch === fields.epoch && record.attempt === fields.attempt;
       if (!sameKey || keyRecordHash(record) !== fields.record) throw new EnclaveError("WRONG_RECORD", `the record of ${record.key} is not the one that the request names`);
       const { operation, key, resource } = body;
-      if (operation === "create" || operation === "reshard") throw new EnclaveError("WRONG_OPERATION", "a key is made by create and re-sharded by its holders, not by operate");
+      if (!isKeyOperation(operation)) throw new EnclaveError("WRONG_OPERATION", `${operation} is not done with a key that the enclave has combined`);
       const digest = requestDigest(fields);
       const { master, offPolynomial } = await combineKey(this.#recipient, digest, record, fields.record, shards);
       let output: Uint8Array | undefined;

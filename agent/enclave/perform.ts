@@ -3,7 +3,12 @@ import type { Operation } from "../protocol/site-record.ts";
 import type { Random } from "../runtime/random.ts";
 
 /** What is done with a key that exists. */
-export type KeyOperation = Exclude<Operation, "create" | "reshard">;
+export type KeyOperation = Exclude<Operation, "create" | "reshard" | "record">;
+
+/** The rest are no business of an enclave that has combined a key. */
+export function isKeyOperation(operation: Operation): operation is KeyOperation {
+  return operation !== "create" && operation !== "reshard" && operation !== "record";
+}
 
 const uses = { encrypt: "data", decrypt: "data", wrap: "wrap", unwrap: "wrap", mac: "mac" } as const;
 

@@ -8,7 +8,7 @@ import { anyFields, approvalFields, enclaveKeys, requestFields, use } from "./re
 import {
   batchActivated, batchBurn, batchDestroyed, batchPrepared, burial, mostBatchKeys, provedUse, reshardCheck, reshardDeal, reshardedRecord, reshardPlan, settlement,
 } from "./reshard.ts";
-import { rule, sitePolicy, siteRecord, siteRecordRef } from "./site-record.ts";
+import { rule, sitePolicy, siteRecord, siteRecordBody, siteRecordRef } from "./site-record.ts";
 
 /**
  * The requests that cross the wire, each with its answer; `part` is what may come before the answer.
@@ -72,7 +72,8 @@ export const boxRequests = {
   /** The site record's versions after the one that the box has, oldest first. */
   record: { request: z.strictObject({ chain: z.array(siteRecord).min(1).max(32) }), response: siteRecordRef },
   prompt: {
-    request: z.strictObject({ fields: anyFields }),
+    /** `next`: with operation `record` the version that is to be approved, so that the box can say what changes. */
+    request: z.strictObject({ fields: anyFields, next: siteRecordBody.optional() }),
     part: z.discriminatedUnion("state", [
       z.strictObject({ state: z.literal("queued") }),
       z.strictObject({ state: z.literal("shown"), display: z.enum(["none", "console", "lcd"]) }),
@@ -95,8 +96,8 @@ export const boxRequests = {
   },
   "birth-check": { request: z.strictObject({ transcript: hash, sealed: z.array(sealed).max(255) }), response: z.strictObject({ check }) },
   "birth-prepare": { request: z.strictObject({ transcript: hash, checks: z.array(check).max(255) }), response: z.strictObject({ prepared }) },
-  /** Of another box: its evidence counts no more until a record version lifts it (protocol.md §8). */
-  quarantine: { request: z.strictObject({ box: id, reason: z.string().max(64) }), response: nothing },
+  /** Of another box: its evidence counts no more until a record version after `since` lifts it (protocol.md §8). */
+  quarantine: { request: z.strictObject({ box: id, reason: z.string().max(64), since: counter.optional() }), response: nothing },
   activate: { request: certifiedRecord, response: z.strictObject({ activated }) },
   ...reshardRequests,
   enrol: {
@@ -117,6 +118,7 @@ export const usePart = z.discriminatedUnion("state", [
   z.strictObject({ state: z.literal("challenged"), holders: z.array(id) }),
   z.strictObject({ state: z.literal("answered"), box: id }),
   z.strictObject({ state: z.literal("released"), holders: z.array(id) }),
+  z.strictObject({ state: z.literal("taken"), box: id, version: counter }),
   z.strictObject({ state: z.literal("birth"), step: z.enum(["dealt", "sealed", "checked", "prepared", "activated"]) }),
 ]);
 export type UsePart = z.infer<typeof usePart>;
@@ -189,6 +191,18 @@ export const clientRequests = {
   /** Announces that a box may be silent for `forMs` ms; asked again, the time begins anew. */
   "box-pause": { request: z.strictObject({ box: id, forMs: z.int().min(1000) }), response: z.strictObject({ state: liveness }) },
   "box-resume": { request: z.strictObject({ box: id }), response: z.strictObject({ state: liveness }) },
+  /** The sealed record's next version: `use` commits to the hash of `body`, and people approve it under rule `record`. */
+  "record-change": { request: z.strictObject({ use, body: siteRecordBody }), part: usePart, response: z.strictObject({ record: siteRecord }) },
+  /** The versions after `after`, oldest first, as many as fit one message; each can be checked by the one before it. */
+  "record-chain": { request: z.strictObject({ after: z.int().min(0) }), response: z.strictObject({ chain: z.array(siteRecord).max(32) }) },
+  /** Of a sealed site: the finger is in the sensor, and is nobody's until a version of the record takes it in. */
+  "finger-enrol": {
+    request: z.strictObject({ person: id, finger: label, box: id }),
+    part: boxRequests.enrol.part,
+    response: boxRequests.enrol.response,
+  },
+  /** Takes a finger that no version took in out of the sensor again. */
+  "finger-forget": { request: z.strictObject({ person: id, finger: label, box: id }), response: nothing },
   "person-remove": { request: z.strictObject({ person: id }), response: z.strictObject({ record: siteRecord }) },
 } as const satisfies RequestTable;
 

@@ -3,8 +3,11 @@ import { z } from "zod";
 import { toBase64url } from "../runtime/encoding.ts";
 import { canonical, digest } from "./canonical.ts";
 import { counter, hash, id, label, publicKey, random128, resource } from "./primitives.ts";
-import { operation, siteRecordRef } from "./site-record.ts";
+import { operation, type Operation } from "./site-rule.ts";
 import { statement } from "./statement.ts";
+
+/** What operation `record` is asked of: the site's only record, so that no choice of resource chooses a rule. */
+export const recordTarget = { key: "site", resource: "record" } as const;
 
 /** How a new key shall be: read only with operation `create`. */
 export const keyParameters = z.strictObject({
@@ -34,7 +37,7 @@ export const useBody = z.strictObject({
   key: label,
   operation,
   resource,
-  /** SHA-256 of {@link commitmentPrefix} ‖ salt (32) ‖ payload. */
+  /** SHA-256 of {@link commitmentPrefix} ‖ salt (32) ‖ payload; with operation `record` the hash of the next version. */
   commitment: hash,
   /** HPKE recipient of the result. */
   resultKey: publicKey,
@@ -44,6 +47,10 @@ export const useBody = z.strictObject({
 export type UseBody = z.infer<typeof useBody>;
 export const use = statement("use", useBody);
 export type Use = z.infer<typeof use>;
+
+/** How a version of the site record is named in requests. */
+export const siteRecordRef = z.strictObject({ version: counter, hash });
+export type SiteRecordRef = z.infer<typeof siteRecordRef>;
 
 export const enclaveKeys = z.strictObject({
   /** HPKE recipient of payload and shards. */
@@ -61,7 +68,7 @@ export const requestFields = z.strictObject({
   use,
   epoch: counter,
   attempt: counter,
-  /** Hash of the key's record; of its PLAN where the key is being made. */
+  /** Hash of the key's record; of its PLAN where the key is being made; of the site record's next version. */
   record: hash,
   enclave: enclaveKeys,
   coordinator: z.strictObject({ id, boot: random128 }),
@@ -78,6 +85,11 @@ export const approvalFields = requestFields.omit({ enclave: true });
 export type ApprovalFields = z.infer<typeof approvalFields>;
 export const anyFields = z.union([requestFields, approvalFields]);
 export type AnyFields = z.infer<typeof anyFields>;
+
+/** What needs people and no key: a plan or a version of the record is approved, nothing is combined. */
+export function withoutEnclave(operation: Operation): boolean {
+  return operation === "reshard" || operation === "record";
+}
 
 /** The request digest, 32 bytes as base64url. */
 export function requestDigest(fields: AnyFields): string {

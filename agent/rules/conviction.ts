@@ -1,3 +1,5 @@
+import type { SiteRecordBody } from "../protocol/site-record.ts";
+
 /** A second box failing within this time is more likely our own HSM or network (protocol.md §3). */
 export const convictionWindowMs = 10 * 60_000;
 
@@ -15,4 +17,16 @@ export interface Conviction {
 export function mayConvict(before: readonly Conviction[], next: Conviction, boxes: number): boolean {
   const alike = before.filter(({ at, tampered }) => next.at - at < convictionWindowMs && tampered === next.tampered).length;
   return next.tampered ? alike + 1 <= boxes / 2 : alike === 0;
+}
+
+export interface Quarantine {
+  readonly box: string;
+  readonly reason: string;
+  /** The version of the site record in which the box was convicted. */
+  readonly since: number;
+}
+
+/** Whether a quarantine stands where this record is in force: only a version after the conviction lifts it (protocol.md §8). */
+export function stands({ box, since }: Quarantine, record: SiteRecordBody): boolean {
+  return (record.boxes.find(({ id }) => id === box)?.readmitted ?? 0) <= since;
 }

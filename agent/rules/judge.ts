@@ -1,5 +1,5 @@
 import type { Evidence } from "../protocol/evidence.ts";
-import { requestDigest, type AnyFields } from "../protocol/request.ts";
+import { recordTarget, requestDigest, withoutEnclave, type AnyFields } from "../protocol/request.ts";
 import { refOf, type Rule, type SiteRecord } from "../protocol/site-record.ts";
 import { verifyStatement } from "../protocol/statement.ts";
 import { decide, ruleFor, type Attestation } from "./policy.ts";
@@ -16,6 +16,9 @@ export interface Judge {
   readonly isQuarantined: (box: string) => boolean;
 }
 
+/** What evidence is judged by. */
+export type EvidenceJudge = Pick<Judge, "siteRecord" | "isQuarantined">;
+
 export interface Judged {
   readonly digest: string;
   readonly rule: Rule;
@@ -28,12 +31,8 @@ export interface Judged {
  * shown, and a challenge answered, only after this. Throws {@link Refusal}.
  */
 export function judgeRequest(fields: AnyFields, judge: Judge): Judged {
+  requireRecord(fields, judge.siteRecord);
   const record = judge.siteRecord.body;
-  const { version, hash } = refOf(judge.siteRecord);
-  if (!record.sealed) throw new Refusal("NOT_SEALED", "the site record is not sealed", { remedy: "shardkeep site seal" });
-  if (fields.siteRecord.version !== version || fields.siteRecord.hash !== hash) {
-    throw new Refusal("WRONG_SITE_RECORD", `the request names site record ${fields.siteRecord.version}, ${judge.box} has ${version}`, { retryable: true });
-  }
   if (fields.coordinator.id !== record.coordinator.id || fields.coordinator.boot !== judge.coordinatorBoot) {
     throw new Refusal("WRONG_COORDINATOR", "the request names another coordinator or another of its sessions", { retryable: true });
   }
@@ -44,25 +43,37 @@ export function judgeRequest(fields: AnyFields, judge: Judge): Judged {
   return judgeAsked(fields, judge.siteRecord);
 }
 
+/** That a request is of this version of the site record. Throws {@link Refusal}. */
+export function requireRecord(fields: AnyFields, siteRecord: SiteRecord): void {
+  const { version, hash } = refOf(siteRecord);
+  if (!siteRecord.body.sealed) throw new Refusal("NOT_SEALED", "the site record is not sealed", { remedy: "shardkeep site seal" });
+  if (fields.siteRecord.version !== version || fields.siteRecord.hash !== hash) {
+    throw new Refusal("WRONG_SITE_RECORD", `the request names version ${fields.siteRecord.version} of the site record, here is ${version}`, { retryable: true });
+  }
+}
+
 /** What stays true of a request when its time is over: who asked, and the rule that governs. Throws {@link Refusal}. */
 export function judgeAsked(fields: AnyFields, siteRecord: SiteRecord): Judged {
   const record = siteRecord.body;
   const { use } = fields;
+  const { key, operation, resource } = use.body;
   const client = record.clients.find((known) => known.id === use.by);
   if (client === undefined) throw new Refusal("UNKNOWN_CLIENT", `${use.by} is no client of this site`);
   if (!verifyStatement(use, siteRecord.site, client.key)) throw new Refusal("REQUEST_FORGED", `the request is not signed by ${use.by}`);
-  if ((use.body.operation === "create") !== (use.body.create !== undefined)) throw new Refusal("REQUEST_FORGED", "key parameters and operation do not fit");
-  if ((use.body.operation === "reshard") !== (use.body.reshard !== undefined)) throw new Refusal("REQUEST_FORGED", "re-shard parameters and operation do not fit");
-  if ((use.body.operation === "reshard") === ("enclave" in fields)) throw new Refusal("REQUEST_FORGED", "an enclave takes part exactly where something is combined or dealt by it");
-  const rule = ruleFor(record, use.body.key, use.body.operation, use.body.resource);
+  if ((operation === "create") !== (use.body.create !== undefined)) throw new Refusal("REQUEST_FORGED", "key parameters and operation do not fit");
+  if ((operation === "reshard") !== (use.body.reshard !== undefined)) throw new Refusal("REQUEST_FORGED", "re-shard parameters and operation do not fit");
+  if (withoutEnclave(operation) === ("enclave" in fields)) throw new Refusal("REQUEST_FORGED", "an enclave takes part exactly where something is combined or dealt by it");
+  // Else the requester would choose by the resource which rule governs the record.
+  if (operation === "record" && (key !== recordTarget.key || resource !== recordTarget.resource)) throw new Refusal("REQUEST_FORGED", "the site record is no key and has no resource but itself");
+  const rule = ruleFor(record, key, operation, resource);
   if (rule === undefined) {
-    throw new Refusal("NOT_PERMITTED", `no rule lets ${use.by} ${use.body.operation} ${use.body.resource} with key ${use.body.key}`, { remedy: "`shardkeep site show` lists the rules" });
+    throw new Refusal("NOT_PERMITTED", `no rule lets ${use.by} ${operation} ${resource} with key ${key}`, { remedy: "`shardkeep site show` lists the rules" });
   }
   return { digest: requestDigest(fields), rule, requester: client.person };
 }
 
 /** Checks one piece of evidence for one digest; the person's finger must be in the record at that very box. */
-export function judgeEvidence(evidence: Evidence, digest: string, rule: Rule, judge: Pick<Judge, "siteRecord" | "isQuarantined">): Attestation {
+export function judgeEvidence(evidence: Evidence, digest: string, rule: Rule, judge: EvidenceJudge): Attestation {
   const record = judge.siteRecord.body;
   const { by, body } = evidence;
   const box = record.boxes.find((known) => known.id === by);

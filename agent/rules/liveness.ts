@@ -47,6 +47,8 @@ interface Payloads {
   readonly pause: { readonly until: number };
   readonly resume: object;
   readonly quarantine: object;
+  /** A version of the site record has lifted its quarantine. */
+  readonly readmitted: object;
 }
 type EventType = keyof Payloads;
 type EventOf<T extends EventType> = { readonly type: T } & Payloads[T];
@@ -127,7 +129,7 @@ const table: Readonly<Record<Liveness, Rows>> = {
     tick: (state, event, now, times) => (now >= state.until ? over(state, event, now, times) : { state, effects: [] }),
     pause, resume: over, quarantine,
   },
-  quarantined: {},
+  quarantined: { readmitted: (_state, _event, now) => ({ state: openLiveness(now, false), effects: [] }) },
 };
 
 export function stepLiveness<T extends EventType>(state: LivenessState, event: EventOf<T>, now: number, times: LivenessTimes): LivenessStep {

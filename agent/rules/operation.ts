@@ -5,7 +5,7 @@
  *   opening ──payload──▶ waiting ──rule met──▶ challenging ──enough──▶ releasing ──t shards──▶ computing ──▶ done
  *                                    └─(create)─▶ creating ─────────────────────────────────────────────────▶ done
  *
- * A re-shard has no payload, and its boxes no deadline once they have joined: it ends as its attempt ends.
+ * What is only approved, a plan or a version of the record, has no payload, and no deadline once the evidence is there.
  */
 export type Phase = "opening" | "waiting" | "challenging" | "releasing" | "computing" | "creating" | "done";
 
@@ -13,7 +13,7 @@ export type Verdict = "good" | "wrong" | "refused" | "silent";
 
 export interface OperationState {
   readonly phase: Phase;
-  readonly kind: "use" | "create" | "reshard";
+  readonly kind: "use" | "create" | "approve";
   readonly threshold: number;
   readonly holders: readonly string[];
   readonly mostRefusedFingers: number;
@@ -77,7 +77,7 @@ export function stepOperation(state: OperationState, event: OperationEvent): Ste
     return { ...step, effects: [{ do: "quarantine", box: event.box }, ...step.effects] };
   }
   if (state.phase === "done") return stay(state);
-  if (event.type === "deadline") return state.kind === "reshard" && state.phase === "creating" ? stay(state) : finish(state, "TIMED_OUT");
+  if (event.type === "deadline") return state.kind === "approve" && state.phase === "creating" ? stay(state) : finish(state, "TIMED_OUT");
   if (event.type === "cancelled") return finish(state, "CANCELLED");
   if (event.type === "failed") return finish(state, event.code);
   return byPhase[state.phase](state, event);

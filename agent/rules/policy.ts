@@ -27,13 +27,13 @@ export function ruleFor(record: SiteRecordBody, key: string, operation: Operatio
 
 type Requirement = Rule["require"][number];
 
-function fits(record: SiteRecordBody, requirement: Requirement, person: string): boolean {
+export function fits(record: SiteRecordBody, requirement: Requirement, person: string): boolean {
   if ("person" in requirement) return requirement.person === person;
   return record.people.some((known) => known.id === person && known.roles.includes(requirement.role));
 }
 
 /** One slot a person that the rule wants. */
-function slotsOf(rule: Rule): Requirement[] {
+export function slotsOf(rule: Rule): Requirement[] {
   return rule.require.flatMap((requirement) => Array.from({ length: "role" in requirement ? requirement.people : 1 }, () => requirement));
 }
 

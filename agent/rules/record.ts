@@ -1,10 +1,11 @@
 import { ShardkeepError } from "../runtime/errors.ts";
-import type { SiteRecord, SiteRecordBody } from "../protocol/site-record.ts";
-import { statementHash, verifyStatement } from "../protocol/statement.ts";
-import { mostPeople } from "./policy.ts";
+import { recordTarget } from "../protocol/request.ts";
+import { recordHashOf, type Rule, type SiteRecord, type SiteRecordBody } from "../protocol/site-record.ts";
+import { statementHash } from "../protocol/statement.ts";
+import { fits, mayAttest, mostPeople, ruleFor, slotsOf } from "./policy.ts";
 
 export class RecordError extends ShardkeepError<
-  "RECORD_INVALID" | "RECORD_FORGED" | "RECORD_GAP" | "RECORD_FORK" | "RECORD_OLD" | "RECORD_SEALED"
+  "RECORD_INVALID" | "RECORD_FORGED" | "RECORD_GAP" | "RECORD_FORK" | "RECORD_OLD" | "RECORD_SEALED" | "RECORD_UNCHANGEABLE" | "RECORD_NOT_APPROVED"
 > {}
 
 /** What the schema cannot say: names that are taken twice or do not exist. All problems at once. */
@@ -34,32 +35,63 @@ export function recordProblems(record: SiteRecordBody): string[] {
       if ("role" in requirement && !roles.has(requirement.role)) problems.push(`rule ${i + 1} (${rule.key}) asks for the unknown role ${requirement.role}`);
       if ("person" in requirement && !people.has(requirement.person)) problems.push(`rule ${i + 1} (${rule.key}) asks for the unknown person ${requirement.person}`);
     }
+    if (rule.operations.includes("record") && (rule.key !== recordTarget.key || rule.limit !== undefined)) problems.push(`rule ${i + 1} (${rule.key}): \`record\` is asked of key ${recordTarget.key}, and without a limit`);
     if (wanted > mostPeople) problems.push(`rule ${i + 1} (${rule.key}) asks for more than ${mostPeople} people`);
   }
   return problems;
 }
 
-/**
- * Whether `next` may follow `current` (protocol.md §2). Before `sealed` the authority alone changes the
- * record; a sealed record changes by people's evidence only, which no version of this software can carry
- * yet, so it is refused by name. Throws {@link RecordError}; nothing is changed.
- */
-export function checkSuccessor(current: SiteRecord, next: SiteRecord): void {
-  const { body } = next;
-  if (!verifyStatement(next, current.site, current.body.authority) || next.by !== current.by) {
-    throw new RecordError("RECORD_FORGED", `version ${body.version} of the site record is not signed by the site authority`);
+/** Whether enough people are enrolled, at enough boxes, that this rule can be met. Counted, not tried: it may say yes to a very odd site. */
+function canBeMet(record: SiteRecordBody, rule: Rule): boolean {
+  const able = record.people.filter(({ fingers }) => fingers.length > 0);
+  const boxes = new Set(able.flatMap((person) => (mayAttest(record, rule, undefined, person.id) ? person.fingers.map(({ box }) => box) : [])));
+  const slots = slotsOf(rule);
+  if (rule.distinctBoxes && boxes.size < slots.length) return false;
+  const taken = new Map<string, number>();
+  /** Finds a person for this slot; one who is taken moves to another slot if that has somebody else. */
+  const fill = (slot: number, seen: Set<string>): boolean => able.some(({ id }) => {
+    const requirement = slots[slot];
+    if (requirement === undefined || seen.has(id) || !fits(record, requirement, id)) return false;
+    seen.add(id);
+    const other = taken.get(id);
+    if (other !== undefined && !fill(other, seen)) return false;
+    taken.set(id, slot);
+    return true;
+  });
+  return slots.every((_, slot) => fill(slot, new Set()));
+}
+
+/** Whether the people in this record could change it: one that is sealed without that stays as it is for ever. */
+export function isChangeable(record: SiteRecordBody): boolean {
+  const rule = ruleFor(record, recordTarget.key, "record", recordTarget.resource);
+  return rule !== undefined && canBeMet(record, rule);
+}
+
+/** Whether `body` is the very next version after `current`, under the same authority. Throws {@link RecordError}. */
+export function checkPlace(current: SiteRecord, body: SiteRecordBody): void {
+  const { version } = current.body;
+  if (body.version === version && recordHashOf(current, body) !== statementHash(current)) {
+    throw new RecordError("RECORD_FORK", `the authority signed two different versions ${version} of the site record`, { remedy: "treat the authority's key as stolen: docs/threat-model.md" });
   }
-  if (body.version === current.body.version && statementHash(next) !== statementHash(current)) {
-    throw new RecordError("RECORD_FORK", `the authority signed two different versions ${body.version} of the site record`, { remedy: "treat the authority's key as stolen: docs/threat-model.md" });
-  }
-  if (body.version <= current.body.version) throw new RecordError("RECORD_OLD", `version ${body.version} is not newer than ${current.body.version}`);
-  if (body.version !== current.body.version + 1 || body.previous !== statementHash(current)) {
-    throw new RecordError("RECORD_GAP", `version ${body.version} does not follow version ${current.body.version}`, { retryable: true });
+  if (body.version <= version) throw new RecordError("RECORD_OLD", `version ${body.version} is not newer than ${version}`);
+  if (body.version !== version + 1 || body.previous !== statementHash(current)) {
+    throw new RecordError("RECORD_GAP", `version ${body.version} does not follow version ${version}`, { retryable: true });
   }
   if (body.authority !== current.body.authority) throw new RecordError("RECORD_FORGED", "the site authority's key cannot change");
-  if (current.body.sealed) {
-    throw new RecordError("RECORD_SEALED", "the site record is sealed: it changes only with the fingers that rule `record` asks for, which this version cannot collect", { remedy: "settle boxes, people and rules before `shardkeep site seal`" });
-  }
-  const problems = recordProblems(body);
+}
+
+/** What no approval makes good: contradictions, a seal that is taken off, a record that nobody could change again. Throws {@link RecordError}. */
+export function checkContent(current: SiteRecord, body: SiteRecordBody): void {
+  if (current.body.sealed && !body.sealed) throw new RecordError("RECORD_SEALED", "a sealed site record stays sealed");
+  const problems = [...recordProblems(body), ...readmissionProblems(current.body, body)];
   if (problems.length > 0) throw new RecordError("RECORD_INVALID", `the site record has ${problems.length} problem(s)\n  ${problems.join("\n  ")}`, { remedy: "edit the policy file and apply it again" });
+  if (current.body.sealed && !isChangeable(body)) {
+    throw new RecordError("RECORD_UNCHANGEABLE", `nobody could change the site record after version ${body.version}: its rule \`record\` is gone, or cannot be met by those who are enrolled`, { remedy: "leave a rule {key: site, operations: [record]} that people in the record can meet" });
+  }
+}
+
+/** A box is readmitted by the version that says so: said ahead, it would lift quarantines that are still to come. */
+function readmissionProblems(current: SiteRecordBody, next: SiteRecordBody): string[] {
+  return next.boxes.filter(({ id, readmitted }) => readmitted !== next.version && readmitted !== current.boxes.find((box) => box.id === id)?.readmitted)
+    .map(({ id }) => `box ${id} is readmitted by another version than this`);
 }

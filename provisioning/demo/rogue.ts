@@ -14,7 +14,8 @@ import { NonceBook } from "../../agent/protocol/nonces.ts";
 import type { RequestFields, Use } from "../../agent/protocol/request.ts";
 import { generateRecipient } from "../../agent/protocol/seal.ts";
 import { beginSession, type Session } from "../../agent/protocol/session.ts";
-import { refOf, type SiteRecord } from "../../agent/protocol/site-record.ts";
+import { refOf, type SiteRecord, type SiteRecordBody } from "../../agent/protocol/site-record.ts";
+import { signStatement } from "../../agent/protocol/statement.ts";
 import { everybodyUp, topic } from "../../agent/protocol/topics.ts";
 import { systemClock } from "../../agent/runtime/clock.ts";
 import { toBase64url } from "../../agent/runtime/encoding.ts";
@@ -114,6 +115,17 @@ export class Rogue {
   async challengeAll(fields: RequestFields, evidence: readonly Evidence[]): Promise<(string | null)[]> {
     const nonce = toBase64url(systemRandom.bytes(16));
     return await Promise.all(boxIds.map((box) => endOf(this.#exchange.request(boxRequests, "challenge", box, { fields, evidence: [...evidence], nonce }, { deadlineMs: 5000 }))));
+  }
+
+  /** A version that the authority signs, whoever approved it or did not. */
+  async signRecord(body: SiteRecordBody): Promise<SiteRecord> {
+    const { site, by } = this.#record;
+    return await signStatement({ sign: (message) => this.#hsm.sign("authority", message) }, "site-record", site, by, body);
+  }
+
+  /** What every box says to these versions of the site record. */
+  async offerAll(chain: readonly SiteRecord[]): Promise<(string | null)[]> {
+    return await Promise.all(boxIds.map((box) => endOf(this.#exchange.request(boxRequests, "record", box, { chain: [...chain] }, { deadlineMs: 5000 }))));
   }
 
   async end(): Promise<void> {

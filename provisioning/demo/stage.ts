@@ -1,4 +1,6 @@
 import type { Ask, Outcome, Progress } from "../../agent/client/index.ts";
+import type { SiteRecord } from "../../agent/protocol/site-record.ts";
+import { nextBody, type Edit } from "../../agent/rules/record-edits.ts";
 import { isNamed } from "../../agent/runtime/errors.ts";
 import { DemoError } from "./process.ts";
 import type { BoxId, DemoSite, SiteKind } from "./site.ts";
@@ -7,6 +9,8 @@ export interface StepTime {
   readonly name: string;
   readonly ms: number;
 }
+
+type Fingers = readonly (readonly [BoxId, string])[];
 
 /** Where a scenario plays: its site, its steps with their times, and the ways to ask and to touch. */
 export class Stage {
@@ -34,15 +38,20 @@ export class Stage {
   }
 
   /** One operation; `fingers` go down one after the other, each once the prompt is there. */
-  async use(ask: Ask, fingers: readonly (readonly [BoxId, string])[], onProgress: (progress: Progress) => void = () => undefined): Promise<Outcome> {
+  async use(ask: Ask, fingers: Fingers, onProgress: (progress: Progress) => void = () => undefined): Promise<Outcome> {
+    return await this.#approved((told) => this.site.client.use(ask, { onProgress: (progress) => { told(progress); onProgress(progress); } }), fingers);
+  }
+
+  /** The next version of the site record; `fingers` likewise. */
+  async changeRecord(edit: Edit, reason: string, fingers: Fingers): Promise<SiteRecord> {
+    const { client } = this.site;
+    return await this.#approved((told) => client.changeRecord({ body: nextBody(client.record, edit), reason }, { onProgress: told }), fingers);
+  }
+
+  async #approved<T>(ask: (told: (progress: Progress) => void) => Promise<T>, fingers: Fingers): Promise<T> {
     let waiting: () => void = () => undefined;
     const prompted = new Promise<void>((resolve) => { waiting = resolve; });
-    const outcome = this.site.client.use(ask, {
-      onProgress: (progress) => {
-        if (progress.state === "waiting") waiting();
-        onProgress(progress);
-      },
-    });
+    const outcome = ask((progress) => { if (progress.state === "waiting") waiting(); });
     outcome.catch(() => { waiting(); });
     await prompted;
     const touching = this.touch(fingers, outcome);
@@ -56,7 +65,7 @@ export class Stage {
   }
 
   /** Stops touching once the operation has ended: a refusal may come before the last finger. */
-  async touch(fingers: readonly (readonly [BoxId, string])[], operation: Promise<unknown>): Promise<void> {
+  async touch(fingers: Fingers, operation: Promise<unknown>): Promise<void> {
     let over = false;
     operation.then(() => { over = true; }, () => { over = true; });
     for (const [box, finger] of fingers) {

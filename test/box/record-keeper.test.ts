@@ -1,11 +1,13 @@
 import t from "tap";
 import { RecordKeeper } from "../../agent/box/record-keeper.ts";
 import { Requests } from "../../agent/box/requests.ts";
-import { refOf } from "../../agent/protocol/site-record.ts";
+import { recordTarget, requestDigest } from "../../agent/protocol/request.ts";
+import { refOf, rule } from "../../agent/protocol/site-record.ts";
 import { statementHash } from "../../agent/protocol/statement.ts";
+import { nextBody } from "../../agent/rules/record-edits.ts";
 import { silentLog } from "../../agent/runtime/log.ts";
 import { putJson } from "../../agent/store/json.ts";
-import { keyOf, signRecord } from "../rules/support/site.ts";
+import { filled, keyOf, makeEvidence, makeApprovalFields, signRecord } from "../rules/support/site.ts";
 import { memoryDisk, openMemoryStore } from "../support/memory-store.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 
@@ -33,6 +35,30 @@ void t.test("a box's site record moves by verified versions, and what it took su
   const again = new RecordKeeper(openMemoryStore(disk), silentLog);
   t.notOk(again.isQuarantined("box-9"));
   t.strictSame([again.ref, again.isQuarantined("box-3"), again.judge("box-1", () => true, "boot").isQuarantined("box-3")], [refOf(third), true, true]);
+});
+
+void t.test("what was found out of a box later says nothing of an approval from before", async (t) => {
+  const changing = rule.parse({ key: "site", operations: ["record"], require: [{ person: "bob" }] });
+  const first = await signRecord({ rules: [changing] });
+  const body = nextBody(first, (one) => ({ ...one, roles: ["officer", "auditor"] }));
+  const next = await signRecord(body);
+  const fields = await makeApprovalFields({ siteRecord: refOf(first), record: statementHash(next) }, { ...recordTarget, operation: "record", commitment: statementHash(next) });
+  const evidence = await makeEvidence(requestDigest(fields), { person: "bob", template: filled(32, 12) }, "box-2");
+  const approved = { ...next, approval: { fields, evidence: [evidence] } };
+  const keeperOf = async (since: number): Promise<RecordKeeper> => {
+    const store = openMemoryStore(memoryDisk());
+    await store.commit([putJson("site-record", first)]);
+    const keeper = new RecordKeeper(store, silentLog);
+    await keeper.quarantine("box-2", "HSM_COMPROMISED", since);
+    return keeper;
+  };
+  await t.rejects((await keeperOf(5)).follow([approved]), { code: "QUARANTINED" }, "found out while version 5 was in force");
+  const later = await keeperOf(6);
+  t.ok(later.isQuarantined("box-2"), "nothing new counts from it");
+  const changes: number[][] = [];
+  later.onChange((before, after) => { changes.push([before.body.version, after.body.version]); });
+  t.strictSame(await later.follow([approved]), refOf(next), "found out when version 6 was: the step to it stays what it was");
+  t.strictSame(changes, [[5, 6]]);
 });
 
 void t.test("two successors of one version, offered at once: one is taken, the other alarms", async (t) => {

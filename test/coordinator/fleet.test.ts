@@ -3,7 +3,7 @@ import { coordinatorConfig } from "../../agent/coordinator/config.ts";
 import { Fleet } from "../../agent/coordinator/fleet.ts";
 import type { CoordinatorParts } from "../../agent/coordinator/parts.ts";
 import { inventoryHash, type Holding } from "../../agent/protocol/heartbeat.ts";
-import { refOf } from "../../agent/protocol/site-record.ts";
+import { refOf, type SiteRecord } from "../../agent/protocol/site-record.ts";
 import { ShardkeepError } from "../../agent/runtime/errors.ts";
 import type { Log } from "../../agent/runtime/log.ts";
 import { systemRandom } from "../../agent/runtime/random.ts";
@@ -19,6 +19,8 @@ const holding: Holding = { key: "payroll", epoch: 1, attempt: 1, record: filled(
 const holds = (box: string, ...holdings: Holding[]) => ({ holdings, inventory: inventoryHash("demo", box, holdings) });
 const work = { mac: filled(32, 3), inventory: filled(32, 1), verified: null };
 
+const siteOf = (one: SiteRecord) => ({ current: one, ref: refOf(one), horizon: one.body.version, after: () => [one] });
+
 /** `answers` says what a probe of that box comes to; the others take every request. */
 function scene(change: object = {}) {
   const clock = new VirtualClock();
@@ -32,7 +34,7 @@ function scene(change: object = {}) {
   const config = coordinatorConfig.parse({ site: "demo", state: "/nowhere", hsm: { module: "/m", token: "t", pinFile: "/p" }, broker: { url: "mqtts://x:1" }, ...change });
   const parts = {
     clock, log, hsm, config, store: openMemoryStore(disk), random: systemRandom,
-    site: { current: record, ref: refOf(record), after: () => [record] },
+    site: siteOf(record),
     exchange: {
       request: (_table: unknown, name: string, box: string) => {
         asked.push([name, box]);
@@ -100,6 +102,55 @@ void t.test("a quarantine is durable and told to all; a second within the window
   const again = make();
   again.heard("box-3", "boot", beat(1));
   t.strictSame([again.liveness("box-3"), again.isLive("box-3"), again.isQuarantined("box-1")], ["quarantined", false, false]);
+});
+
+void t.test("a version of the record that readmits a box lifts its quarantine, and no other; convicted again it is out again", async (t) => {
+  const { fleet, clock, parts, asked, make } = scene();
+  for (const box of all) fleet.heard(box, "boot", beat(1));
+  await fleet.quarantine("box-3", "HSM_COMPROMISED");
+  const becomes = (change: Partial<SiteRecord["body"]>): void => {
+    Object.assign(parts, { site: siteOf({ ...parts.site.current, body: { ...parts.site.current.body, ...change } }) });
+    fleet.announceRecord();
+  };
+  becomes({ version: 6, roles: [] });
+  t.strictSame([fleet.isQuarantined("box-3"), fleet.liveness("box-3"), make().liveness("box-3")], [true, "quarantined", "quarantined"]);
+  becomes({ version: 7, boxes: body.boxes.map((box) => (box.id === "box-3" ? { ...box, readmitted: 7 } : box)) });
+  t.strictSame([fleet.isQuarantined("box-3"), fleet.liveness("box-3"), make().liveness("box-3")], [false, "never-seen", "never-seen"]);
+  fleet.heard("box-3", "boot", beat(2));
+  t.equal(fleet.liveness("box-3"), "ready");
+  await clock.advance(10 * 60_000);
+  for (const box of all) fleet.heard(box, "boot", beat(3));
+  asked.length = 0;
+  t.equal(await fleet.quarantine("box-3", "HSM_COMPROMISED"), true);
+  t.strictSame([fleet.isQuarantined("box-3"), make().liveness("box-3")], [true, "quarantined"]);
+  t.strictSame(asked, [["quarantine", "box-1"], ["quarantine", "box-2"]], "and the others are told of it");
+});
+
+void t.test("a box with another record of the same version: an alarm, once", async (t) => {
+  const { fleet, logged, asked } = scene();
+  const alarms = (): number => logged.filter((event) => event === "site record forked").length;
+  const other = { siteRecord: { version: body.version, hash: filled(32, 0) } };
+  fleet.heard("box-1", "boot", beat(1));
+  t.equal(alarms(), 0);
+  fleet.heard("box-1", "boot", beat(2, other));
+  fleet.heard("box-1", "boot", beat(3, other));
+  t.equal(alarms(), 1);
+  fleet.heard("box-1", "boot", beat(4));
+  fleet.heard("box-1", "boot", beat(5, other));
+  t.equal(alarms(), 2, "and again if it comes again");
+  t.strictSame(asked, [], "there is nothing to offer it");
+});
+
+void t.test("a version is offered to who is there, once, and each says whether it took it", async (t) => {
+  const { fleet, parts, asked } = scene();
+  for (const box of ["box-1", "box-2"]) fleet.heard(box, "boot", beat(1));
+  const { exchange } = parts;
+  const taken = exchange.request.bind(exchange);
+  Object.assign(exchange, { request: (table: never, name: never, box: string) => (box === "box-2" ? Promise.reject(new Error("lost")) : taken(table, name, box, {} as never)) });
+  const offers = fleet.announceRecord();
+  t.strictSame(await Promise.all([...offers].map(async ([box, one]) => [box, await one])), [["box-1", true], ["box-2", false]]);
+  t.equal(fleet.announceRecord(), offers);
+  t.strictSame(asked, [["record", "box-1"]]);
 });
 
 void t.test("who was away, or did not take it, is told of a quarantine with its next beat; who has taken it not again", async (t) => {

@@ -10,7 +10,7 @@ const at = (phase: Liveness, change: Partial<LivenessState> = {}): LivenessState
 const events = {
   able: { type: "beat", able: true }, unable: { type: "beat", able: false }, will: { type: "will" }, tick: { type: "tick" }, passed: { type: "probe-passed" },
   failed: { type: "probe-failed", hold: false }, held: { type: "probe-failed", hold: true }, pause: { type: "pause", until: 50_000 }, resume: { type: "resume" },
-  quarantine: { type: "quarantine" }, over: { type: "hold-over" },
+  quarantine: { type: "quarantine" }, over: { type: "hold-over" }, readmitted: { type: "readmitted" },
 } as const satisfies Record<string, LivenessEvent>;
 type Event = keyof typeof events;
 const early = 3000;
@@ -20,35 +20,35 @@ const late = 700_000;
 const expected: Readonly<Record<Liveness, Readonly<Record<Event, readonly [soon: string, late: string]>>>> = {
   "never-seen": {
     able: ["ready", "ready"], unable: ["suspect", "suspect"], will: [".", "."], tick: [".", "suspect"], passed: [".", "."], failed: [".", "."], held: [".", "."],
-    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"], over: [".", "."],
+    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"], over: [".", "."], readmitted: [".", "."],
   },
   ready: {
     able: ["ready", "ready"], unable: ["suspect", "suspect"], will: ["suspect", "suspect"], tick: [".", "suspect"], passed: [".", "."], failed: [".", "."], held: [".", "."],
-    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"], over: [".", "."],
+    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"], over: [".", "."], readmitted: [".", "."],
   },
   suspect: {
     able: ["ready", "ready"], unable: [".", "."], will: [".", "."], tick: ["probed probe", "probed probe"], passed: [".", "."], failed: [".", "."], held: [".", "."],
-    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"], over: ["suspect", "suspect"],
+    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"], over: ["suspect", "suspect"], readmitted: [".", "."],
   },
   probed: {
     able: ["ready", "ready"], unable: [".", "."], will: [".", "."], tick: [".", "."], passed: ["ready", "ready"], failed: ["suspect", "lost lost"], held: ["suspect", "suspect"],
-    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"], over: ["suspect", "suspect"],
+    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"], over: ["suspect", "suspect"], readmitted: [".", "."],
   },
   lost: {
     able: ["returning", "returning"], unable: [".", "."], will: [".", "."], tick: [".", "."], passed: [".", "."], failed: [".", "."], held: [".", "."],
-    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"], over: [".", "."],
+    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"], over: [".", "."], readmitted: [".", "."],
   },
   returning: {
     able: ["returning", "returning"], unable: ["lost", "lost"], will: [".", "."], tick: [".", "lost"], passed: [".", "."], failed: [".", "."], held: [".", "."],
-    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"], over: [".", "."],
+    pause: ["maintenance", "maintenance"], resume: [".", "."], quarantine: ["quarantined", "quarantined"], over: [".", "."], readmitted: [".", "."],
   },
   maintenance: {
     able: ["maintenance", "maintenance"], unable: [".", "."], will: [".", "."], tick: [".", "suspect"], passed: [".", "."], failed: [".", "."], held: [".", "."],
-    pause: ["maintenance", "maintenance"], resume: ["ready", "suspect"], quarantine: ["quarantined", "quarantined"], over: [".", "."],
+    pause: ["maintenance", "maintenance"], resume: ["ready", "suspect"], quarantine: ["quarantined", "quarantined"], over: [".", "."], readmitted: [".", "."],
   },
   quarantined: {
     able: [".", "."], unable: [".", "."], will: [".", "."], tick: [".", "."], passed: [".", "."], failed: [".", "."], held: [".", "."],
-    pause: [".", "."], resume: [".", "."], quarantine: [".", "."], over: [".", "."],
+    pause: [".", "."], resume: [".", "."], quarantine: [".", "."], over: [".", "."], readmitted: ["never-seen", "never-seen"],
   },
 };
 
@@ -235,7 +235,7 @@ void t.test("whoever dies is lost while a majority stays, one after the other or
   t.end();
 });
 
-void t.test("whatever happens: lost only out of a failed probe without a hold, never in maintenance or quarantine, which nothing leaves", (t) => {
+void t.test("whatever happens: lost only out of a failed probe without a hold, never in maintenance or quarantine, which only a version of the record ends", (t) => {
   const event = fc.constantFrom(...(Object.keys(events) as Event[]));
   fc.assert(fc.property(fc.array(fc.tuple(event, fc.integer({ min: 0, max: 8000 })), { maxLength: 60 }), (steps) => {
     let state = openLiveness(0, false);
@@ -245,7 +245,7 @@ void t.test("whatever happens: lost only out of a failed probe without a hold, n
       const next = stepLiveness(state, events[name], now, times);
       const saysLost = next.effects.some((effect) => effect.do === "lost");
       if (saysLost && (state.phase !== "probed" || name !== "failed" || now - state.silentSince < times.lostMs || next.state.phase !== "lost")) return false;
-      if (state.phase === "quarantined" && next.state !== state) return false;
+      if (state.phase === "quarantined" && name !== "readmitted" && next.state !== state) return false;
       if (next.state.phase === "ready" && state.phase !== "ready" && !["able", "passed", "resume", "tick"].includes(name)) return false;
       state = next.state;
     }

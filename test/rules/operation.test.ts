@@ -99,7 +99,7 @@ void t.test("whatever happens: challenged only after the rule was met, computed 
 });
 
 void t.test("a re-shard: when the rule is met it is carried out, and ends as its attempt ends, whatever the time", (t) => {
-  const reshard = openOperation("reshard", 0, [], 3);
+  const reshard = openOperation("approve", 0, [], 3);
   const begun = play([{ type: "payload" }, { type: "evidence", satisfied: true }], reshard);
   t.strictSame(begun.effects, [{ do: "prompt" }, { do: "create" }]);
   t.strictSame(play([{ type: "deadline" }], begun.state).effects, [], "the shards are on their way");

@@ -1,7 +1,8 @@
 import t from "tap";
 import { rule, type SiteRecordBody } from "../../agent/protocol/site-record.ts";
 import { statementHash } from "../../agent/protocol/statement.ts";
-import { checkSuccessor, recordProblems } from "../../agent/rules/record.ts";
+import { isChangeable, recordProblems } from "../../agent/rules/record.ts";
+import { judgeStep } from "../../agent/rules/record-step.ts";
 import { body, filled, keyOf, signRecord } from "./support/site.ts";
 
 const [first, second] = body.boxes as [typeof body.boxes[number], typeof body.boxes[number]];
@@ -28,6 +29,8 @@ void t.test("every problem of a record is named, and a sound one has none", asyn
     [asks([{ role: "king", people: 1 }]), "rule 1 (payroll) asks for the unknown role king"],
     [asks([{ person: "carol" }]), "rule 1 (payroll) asks for the unknown person carol"],
     [asks([{ role: "officer", people: 16 }, { person: "alice" }]), "rule 1 (payroll) asks for more than 16 people"],
+    [{ rules: [rule.parse({ key: "payroll", operations: ["record"], require: [{ person: "alice" }] })] }, "rule 1 (payroll): `record` is asked of key site, and without a limit"],
+    [{ rules: [rule.parse({ key: "site", operations: ["record"], require: [{ person: "alice" }], limit: "1/day" })] }, "rule 1 (site): `record` is asked of key site, and without a limit"],
     [asks([{ role: "officer", people: 9 }, { role: "officer", people: 8 }]), "rule 1 (payroll) asks for more than 16 people"],
   ];
   for (const [change, problem] of cases) t.strictSame(recordProblems({ ...body, ...change }), [problem], problem);
@@ -41,7 +44,7 @@ void t.test("a successor", async (t) => {
   const next = { version: 6, previous, sealed: false };
   const check = async (change: Partial<SiteRecordBody>, by?: string, signer?: string, from = current) => {
     const made = await signRecord({ ...next, ...change }, by, signer);
-    return () => { checkSuccessor(from, made); };
+    return () => { judgeStep(from, made, () => false); };
   };
   t.doesNotThrow(await check({}));
   t.doesNotThrow(await check({ sealed: true }), "it may be sealed");
@@ -50,7 +53,7 @@ void t.test("a successor", async (t) => {
   t.throws(await check({ authority: keyOf("stranger") }, "coordinator", "stranger"), { code: "RECORD_FORGED" }, "by a key that only itself names");
   t.throws(await check({ authority: keyOf("stranger") }), { code: "RECORD_FORGED" }, "the authority does not hand itself over");
   t.throws(await check({ version: 5, rules: [] }), { code: "RECORD_FORK" });
-  t.throws(() => { checkSuccessor(current, current); }, { code: "RECORD_OLD" }, "the same is not newer");
+  t.throws(() => { judgeStep(current, current, () => false); }, { code: "RECORD_OLD" }, "the same is not newer");
   t.throws(await check({ version: 4 }), { code: "RECORD_OLD" });
   t.throws(await check({ version: 7 }), { code: "RECORD_GAP", retryable: true });
   t.throws(await check({ previous: filled(32, 0) }), { code: "RECORD_GAP" });
@@ -60,4 +63,39 @@ void t.test("a successor", async (t) => {
   for (const change of [{ sealed: true }, { sealed: false }]) t.throws(await check({ ...change, previous: statementHash(sealed) }, undefined, undefined, sealed), { code: "RECORD_SEALED" });
   const elsewhere = { ...current, site: "other" };
   t.throws(await check({ previous: statementHash(elsewhere) }, undefined, undefined, elsewhere), { code: "RECORD_FORGED" }, "of another site");
+});
+
+void t.test("a box is readmitted by the version that says so, never ahead", async (t) => {
+  const current = await signRecord({ sealed: false, boxes: [{ ...first, readmitted: 4 }, ...body.boxes.slice(1)] });
+  const after = (readmitted: number | undefined) => signRecord({ sealed: false, version: 6, previous: statementHash(current), boxes: [{ ...first, ...(readmitted === undefined ? {} : { readmitted }) }, ...body.boxes.slice(1)] });
+  for (const version of [4, 6]) {
+    const next = await after(version);
+    t.doesNotThrow(() => { judgeStep(current, next, () => false); }, String(version));
+  }
+  for (const version of [undefined, 5, 7, 2 ** 30]) {
+    const next = await after(version);
+    t.throws(() => { judgeStep(current, next, () => false); }, { code: "RECORD_INVALID", message: /box-1 is readmitted by another version/ }, String(version));
+  }
+});
+
+void t.test("a record is changeable while enough people are enrolled at enough boxes", async (t) => {
+  const needs = (require: readonly unknown[], more: object = {}): Partial<SiteRecordBody> => ({ rules: [rule.parse({ key: "site", operations: ["record"], require, ...more })] });
+  const two = [{ role: "officer", people: 2 }];
+  const at = (person: typeof alice, ...boxes: string[]) => ({ ...person, fingers: boxes.map((box, slot) => ({ ...alice.fingers[0]!, name: `f${slot}`, box, slot: slot + person.id.length })) });
+  const cases: readonly (readonly [boolean, string, Partial<SiteRecordBody>])[] = [
+    [true, "two officers, two boxes", needs(two)],
+    [false, "no rule", {}],
+    [false, "a rule for another key", { rules: [{ ...needs(two).rules![0]!, key: "payroll" }] }],
+    [false, "a rule for another resource", { rules: [{ ...needs(two).rules![0]!, resource: "payroll/**" }] }],
+    [true, "a rule for just this", { rules: [{ ...needs(two).rules![0]!, resource: "record" }] }],
+    [false, "three of two", needs([{ role: "officer", people: 3 }])],
+    [false, "one has no finger", { ...needs(two), people: [alice, { ...bob, fingers: [] }] }],
+    [false, "one has no such role", { ...needs(two), people: [alice, { ...bob, roles: [] }] }],
+    [false, "both at one box", { ...needs(two), people: [at(alice, "box-1"), at(bob, "box-1")] }],
+    [true, "both at one box, which is enough", { ...needs(two, { distinctBoxes: false }), people: [at(alice, "box-1"), at(bob, "box-1")] }],
+    [false, "the named one cannot be two", needs([{ person: "alice" }, { person: "alice" }])],
+    [true, "the named one is left to the slot that names her", needs([{ role: "officer", people: 1 }, { person: "alice" }])],
+    [false, "a third is wanted beside the named", needs([{ role: "officer", people: 2 }, { person: "alice" }], { distinctBoxes: false })],
+  ];
+  for (const [wanted, what, change] of cases) t.equal(isChangeable({ ...body, ...change }), wanted, what);
 });

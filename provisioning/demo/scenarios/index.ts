@@ -5,6 +5,7 @@ import { lostBox, returningBox } from "./lost-box.ts";
 import { lyingDealer } from "./lying-dealer.ts";
 import { oldBackup } from "./old-backup.ts";
 import { periodic } from "./periodic.ts";
+import { recordChange, rollbackRecord } from "./record.ts";
 import { jammedToTheFloor, ourNetwork } from "./silence.ts";
 import { lyingCoordinator, replayedEvidence, swappedRequest } from "./takeover.ts";
 import { notPermitted, twoRequests, use, wrongFinger, wrongResource } from "./use.ts";
@@ -12,5 +13,6 @@ import { notPermitted, twoRequests, use, wrongFinger, wrongResource } from "./us
 /** In the order in which `all` plays them. Names are a contract: add, never rename. */
 export const scenarios: readonly Scenario[] = [
   use, wrongFinger, notPermitted, wrongResource, compromisedHsm, replayedEvidence, swappedRequest, lyingCoordinator, twoRequests, twoHoldersDown, threeHoldersDown,
+  rollbackRecord, recordChange,
   lostBox, returningBox, lyingDealer, coordinatorCrash, diesAfterPrepared, diesAfterActivated, ourNetwork, jammedToTheFloor, oldBackup, periodic,
 ];

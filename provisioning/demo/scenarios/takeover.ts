@@ -22,14 +22,14 @@ async function signedUse(stage: Stage): Promise<Use> {
   });
 }
 
-interface TakenOver {
+export interface TakenOver {
   readonly rogue: Rogue;
   readonly record: KeyRecord;
   /** Evidence that alice really gives, at her sensor, for these fields. */
   readonly approve: (fields: RequestFields) => Promise<Evidence>;
 }
 
-async function takeOver(stage: Stage, play: (taken: TakenOver) => Promise<string>): Promise<string> {
+export async function takeOver(stage: Stage, play: (taken: TakenOver) => Promise<string>): Promise<string> {
   const { site } = stage;
   const { record } = await site.client.request("key-show", { key: "payroll" });
   const siteRecord = site.client.record;
@@ -49,8 +49,8 @@ async function takeOver(stage: Stage, play: (taken: TakenOver) => Promise<string
   }
 }
 
-/** The one code with which all five holders refused; anything else is a failed expectation. */
-function refusalOfAll(stage: Stage, what: string, answers: readonly (string | null)[]): string {
+/** The one code with which all five boxes refused; anything else is a failed expectation. */
+export function refusalOfAll(stage: Stage, what: string, answers: readonly (string | null)[]): string {
   const [first] = answers;
   stage.expect(answers.length === boxIds.length && answers.every((code) => code === first && code !== null), `${what}: the holders said ${answers.map(String).join(", ")}`);
   return first ?? "";

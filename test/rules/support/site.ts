@@ -1,6 +1,6 @@
 import { generateSigner } from "../../../agent/protocol/es256.ts";
 import type { Evidence } from "../../../agent/protocol/evidence.ts";
-import type { KeyParameters, RequestFields, UseBody } from "../../../agent/protocol/request.ts";
+import type { ApprovalFields, KeyParameters, RequestFields, UseBody } from "../../../agent/protocol/request.ts";
 import { refOf, rule, type SiteRecord, type SiteRecordBody } from "../../../agent/protocol/site-record.ts";
 import { signStatement } from "../../../agent/protocol/statement.ts";
 import { toBase64url } from "../../../agent/runtime/encoding.ts";
@@ -44,6 +44,13 @@ export async function makeFields(change: Partial<RequestFields> = {}, use: Parti
     coordinator: { id: "coordinator", boot }, siteRecord: refOf(record), deadlineMs: 60_000,
     nonces: [{ box: "box-1", nonce }, { box: "box-2", nonce: filled(16, 6) }], ...change,
   };
+}
+
+/** Likewise of what is only approved: no enclave takes part. */
+export async function makeApprovalFields(...as: Parameters<typeof makeFields>): Promise<ApprovalFields> {
+  const fields: Partial<RequestFields> = await makeFields(...as);
+  delete fields.enclave;
+  return fields as ApprovalFields;
 }
 
 /** Alice's finger at box-1, or what `change` makes of it. */

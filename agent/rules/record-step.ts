@@ -1,0 +1,55 @@
+import type { AnyFields } from "../protocol/request.ts";
+import { recordHashOf, type SiteRecord, type SiteRecordBody } from "../protocol/site-record.ts";
+import { statementHash, verifyStatement } from "../protocol/statement.ts";
+import { judgeAsked, requireAttested, requireRecord } from "./judge.ts";
+import { checkContent, checkPlace, RecordError } from "./record.ts";
+
+/** Whether this box was in quarantine while `version` was in force; what came later says nothing of an approval from then. */
+export type QuarantinedAt = (box: string, version: number) => boolean;
+
+/**
+ * Whether `next` may follow `current` (protocol.md §2). While `current` is unsealed the authority's signature is enough;
+ * from then on `next` carries the evidence of people of `current`, under rule `record` of `current`, for exactly this
+ * step. Nothing in it ages: a box that was away for months judges it as those did that were there. Throws
+ * RecordError or Refusal; nothing is changed.
+ */
+export function judgeStep(current: SiteRecord, next: SiteRecord, isQuarantinedAt: QuarantinedAt): void {
+  const { approval, body } = next;
+  if (!verifyStatement(next, current.site, current.body.authority) || next.by !== current.by) {
+    throw new RecordError("RECORD_FORGED", `version ${body.version} of the site record is not signed by the site authority`);
+  }
+  checkPlace(current, body);
+  if (current.body.sealed && approval === undefined) {
+    throw new RecordError("RECORD_SEALED", `a sealed site record changes only with the fingers that its rule \`record\` asks for, and version ${body.version} comes without`, { remedy: "`shardkeep site apply FILE` asks for them" });
+  }
+  checkContent(current, body);
+  if (approval === undefined) return;
+  if (!current.body.sealed) throw new RecordError("RECORD_INVALID", `version ${body.version} comes with an approval that it does not need`);
+  const { fields, evidence } = approval;
+  const { operation, commitment } = fields.use.body;
+  requireRecord(fields, current);
+  const judged = judgeAsked(fields, current);
+  if (operation !== "record" || commitment !== statementHash(next) || fields.record !== commitment) {
+    throw new RecordError("RECORD_NOT_APPROVED", `what the people approved is not version ${body.version} of the site record`);
+  }
+  requireAttested(judged, evidence, { siteRecord: current, isQuarantined: (box) => isQuarantinedAt(box, current.body.version) });
+}
+
+/** Walks the chain step by step; the last of it, or `current` where it is empty. Throws at the first step that may not be. */
+export function walkChain(current: SiteRecord, chain: readonly SiteRecord[], isQuarantinedAt: QuarantinedAt): SiteRecord {
+  return chain.reduce((at, next) => {
+    judgeStep(at, next, isQuarantinedAt);
+    return next;
+  }, current);
+}
+
+/** Whether what people are asked to approve is this very body, and may follow `current` at all. Throws {@link RecordError}. */
+export function judgeProposal(current: SiteRecord, { use, record }: AnyFields, body: SiteRecordBody | undefined): SiteRecordBody {
+  const { operation, commitment } = use.body;
+  if (operation !== "record" || body === undefined || commitment !== recordHashOf(current, body) || record !== commitment) {
+    throw new RecordError("RECORD_NOT_APPROVED", "the version that comes with the request is not the one that it names");
+  }
+  checkPlace(current, body);
+  checkContent(current, body);
+  return body;
+}
