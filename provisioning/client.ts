@@ -1,22 +1,34 @@
 import type { Command } from "commander";
 import { z } from "zod";
+import type { Client, ClientEntry } from "../agent/client/index.ts";
 import { id } from "../agent/protocol/primitives.ts";
-import { connected } from "./connected.ts";
+import type { SiteRecord } from "../agent/protocol/site-record.ts";
+import { withClient } from "../agent/rules/record-edits.ts";
+import { operating } from "./connected.ts";
 import { argument, client, clientOption, command, group, optionsOf } from "./options.ts";
 import { result } from "./output.ts";
+import { changeRecord, reason, reasonOption } from "./record-change.ts";
+
+/** Before the seal the coordinator enters it together with its certificate. */
+async function enterClient(admin: Client, entry: ClientEntry, why: string, signal: AbortSignal): Promise<void> {
+  const unsealed = (): Promise<SiteRecord> => Promise.resolve(admin.record);
+  await changeRecord(admin, { edit: withClient(entry), reason: why, unsealed }, signal);
+}
 
 function addCommand(): Command {
-  return command("add", "make a client's folder here and its entry in the site record", ["client add payroll-service --out payroll-service", "client add alice-laptop --person alice --out alice-laptop"])
+  return command("add", "make a client's folder here and its entry in the site record; once that is sealed people approve it", ["client add payroll-service --out payroll-service", "client add alice-laptop --person alice --out alice-laptop"])
     .argument("<id>")
     .option("--person <person>", "for whom it asks; without one it is a service")
     .option("--out <folder>", "its folder, with client.yaml ready to use")
+    .addOption(reasonOption())
     .option(...clientOption)
     .action(async (name: string, _: unknown, from: Command) => {
-      const options = optionsOf(from, z.strictObject({ ...client, person: id.optional(), out: z.string() }));
+      const options = optionsOf(from, z.strictObject({ ...client, ...reason, person: id.optional(), out: z.string() }));
       const added = argument(from, "ID", id, name);
-      const file = await connected(options.client, async (admin) => {
+      const file = await operating(options.client, async (admin, signal) => {
         const { addClient } = await import("../agent/client/index.ts");
-        return await addClient(admin, { id: added, person: options.person, folder: options.out });
+        const why = options.reason ?? `client add ${added}`;
+        return await addClient(admin, { id: added, person: options.person, folder: options.out }, (entry) => enterClient(admin, entry, why, signal));
       });
       result(options.json, { client: added, file }, [`${added} is ready: shardkeep … --client ${file}`]);
     });

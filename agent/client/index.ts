@@ -19,7 +19,7 @@ import { silentLog } from "../runtime/log.ts";
 import { systemRandom } from "../runtime/random.ts";
 import type { ClientParts } from "./client.ts";
 
-export { addClient, type NewClient } from "./add.ts";
+export { addClient, type ClientEntry, type NewClient } from "./add.ts";
 export type { RecordChange } from "./change-record.ts";
 export { connectClient, type Client, type ClientParts } from "./client.ts";
 export { clientConfig, readClient, type ClientConfig, type ClientIdentity } from "./config.ts";

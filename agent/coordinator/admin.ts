@@ -29,7 +29,7 @@ export function requireAdmin(parts: CoordinatorParts, client: string): void {
 /** Nothing irreversible is begun for a change that the sealed record would refuse. */
 function requireUnsealed({ site }: CoordinatorParts): void {
   if (site.current.body.sealed) {
-    throw new ShardkeepError("RECORD_SEALED", "the site record is sealed: it changes only with the fingers that its rule `record` asks for", { remedy: "`shardkeep site apply`, `person add` and `person remove` ask for them" });
+    throw new ShardkeepError("RECORD_SEALED", "the site record is sealed: it changes only with the fingers that its rule `record` asks for", { remedy: "`site apply`, `person add | remove` and `client add` ask for them" });
   }
 }
 
@@ -60,12 +60,12 @@ export async function approveBox(parts: CoordinatorParts, raw: unknown): Promise
   });
 }
 
-/** `client add`: a client's keys are made where it lives; here they get a name. */
+/** `client add`: a client's keys are made where it lives; here they get a name. On a sealed site people have given it that before. */
 export async function approveClient(parts: CoordinatorParts, { id, key, tlsKey, person, admin }: Approve): Promise<{ certificate: string; ca: string }> {
-  requireUnsealed(parts);
   const { site, certifier } = parts;
-  const certificate = await certifier.certify(id, tlsKey);
   const known = site.current.body.clients.find((client) => client.id === id);
+  if (known === undefined) requireUnsealed(parts);
+  const certificate = await certifier.certify(id, tlsKey);
   if (known !== undefined && known.key !== key) throw new JoinError("NAME_TAKEN", `there is another client ${id} with another key`, { remedy: "give the new client another name" });
   if (known === undefined) {
     await site.change((body) => ({ ...body, clients: [...body.clients, { id, key, admin, ...(person === undefined ? {} : { person }) }] }));

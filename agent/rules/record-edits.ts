@@ -52,6 +52,11 @@ export function withoutPerson(person: string): Edit {
   return (body) => ({ ...body, people: body.people.filter((one) => one.id !== person) });
 }
 
+/** Lets a client in; one that is there with the same key stays as it is. */
+export function withClient(added: SiteRecordBody["clients"][number]): Edit {
+  return (body) => (body.clients.some(({ id, key }) => id === added.id && key === added.key) ? body : { ...body, clients: [...body.clients, added] });
+}
+
 /** Lifts the quarantine of a box: its evidence counts again from the next version on (protocol.md §8). */
 export function withReadmitted(box: string): Edit {
   return (body) => ({ ...body, boxes: body.boxes.map((one) => (one.id === box ? { ...one, readmitted: body.version + 1 } : one)) });

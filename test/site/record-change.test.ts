@@ -1,11 +1,12 @@
 import t from "tap";
 import { RecordKeeper } from "../../agent/box/record-keeper.ts";
 import type { Progress } from "../../agent/client/use.ts";
+import { generateSigner } from "../../agent/protocol/es256.ts";
 import { boxRequests, clientRequests } from "../../agent/protocol/messages.ts";
 import { requestCode, requestDigest, type RequestFields } from "../../agent/protocol/request.ts";
 import { refOf, type SiteRecord } from "../../agent/protocol/site-record.ts";
 import { signStatement } from "../../agent/protocol/statement.ts";
-import { nextBody, withFinger, withoutPerson, withReadmitted, type Edit } from "../../agent/rules/record-edits.ts";
+import { nextBody, withClient, withFinger, withoutPerson, withReadmitted, type Edit } from "../../agent/rules/record-edits.ts";
 import { walkChain } from "../../agent/rules/record-step.ts";
 import { sleep } from "../../agent/runtime/clock.ts";
 import { silentLog } from "../../agent/runtime/log.ts";
@@ -275,4 +276,17 @@ void t.test("who is no administrator asks for no change", async (t) => {
     await t.rejects(ask(name, "other", "box-5"), { code: "NOT_PERMITTED" });
     await t.rejects(ask(name, "cli", "box-9"), { code: "UNKNOWN_BOX" });
   }
+});
+
+void t.test("a client is let in by the people, and only then certified", async (t) => {
+  const site = await start();
+  const added = { id: "laptop", key: generateSigner().publicKey, admin: false };
+  const certify = (change: object = {}) => finish(site, site.clients.get("cli")!.exchange.request(clientRequests, "client-approve", coordinatorId, { ...added, tlsKey: "PEM", ...change }));
+  await t.rejects(certify(), { code: "RECORD_SEALED" });
+  const record = await approved(site, withClient(added));
+  t.strictSame(record.body.clients.at(-1), added);
+  t.strictSame(withClient(added)(record.body), record.body, "once");
+  t.strictSame(await certify(), { certificate: "", ca: "" });
+  await t.rejects(certify({ key: generateSigner().publicKey }), { code: "NAME_TAKEN" });
+  t.equal(site.record.body.version, 2);
 });
