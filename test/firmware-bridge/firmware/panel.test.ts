@@ -1,0 +1,10 @@
+import { readFileSync } from "node:fs";
+import t from "tap";
+import { parseHex } from "../../../firmware-bridge/emulators/panel/hex.ts";
+import { wire } from "./support/wire.ts";
+import { watch } from "./support/watch.ts";
+
+/** The build that is committed. */
+const program = parseHex(readFileSync(new URL("../../../firmware-bridge/firmware/panel.hex", import.meta.url), "utf8"));
+wire(t, program);
+watch(t, program);
