@@ -68,7 +68,7 @@ static void tell_capabilities(void)
 	for (uint8_t pin = 0; pin < pin_count; pin++) {
 		switch (pin) {
 		case pin_lid: case pin_button: tell_mode(mode_input); tell_mode(mode_pullup); break;
-		case pin_buzzer: case pin_red: case pin_green: case pin_blue: tell_mode(mode_output); break;
+		case pin_red: case pin_buzzer: case pin_green: case pin_blue: tell_mode(mode_output); break;
 		case pin_sda: case pin_scl: tell_mode(mode_i2c); break;
 		}
 		serial_put(none);

@@ -12,7 +12,7 @@
 #include <util/delay.h>
 
 /* Lid and button connect to ground; the lid's contact is closed while the lid is, so that a cut wire is an open lid. */
-enum { lid_bit = _BV(PD2), button_bit = _BV(PD3), buzzer_bit = _BV(PD4), red_bit = _BV(PD7), green_bit = _BV(PB0), blue_bit = _BV(PB4), supply_bit = _BV(PC0) };
+enum { lid_bit = _BV(PD2), button_bit = _BV(PD3), red_bit = _BV(PB0), buzzer_bit = _BV(PB1), green_bit = _BV(PB4), blue_bit = _BV(PB5), supply_bit = _BV(PC0) };
 enum { settle_ms = 20, supply_ms = 2 };
 static const uint32_t silence_ms = 10000; /* the host asks every 2 s */
 
@@ -20,7 +20,7 @@ struct panel panel;
 
 static volatile uint32_t ticks;
 static uint32_t heard;
-static uint8_t light_d, light_b; /* what the host wants at PORTD and PORTB */
+static uint8_t wanted; /* of PORTB, by the host */
 
 ISR(TIMER0_COMPA_vect)
 {
@@ -39,38 +39,35 @@ void panel_heard(void)
 	heard = milliseconds();
 }
 
-static void set(uint8_t *port, uint8_t bit, bool high)
+static void set(uint8_t bit, bool high)
 {
-	*port = high ? *port | bit : *port & ~bit;
+	wanted = high ? wanted | bit : wanted & ~bit;
 }
 
 /* Pins that are no outputs have nothing to be written. */
 void panel_write(uint8_t pin, bool high)
 {
 	switch (pin) {
-	case pin_buzzer: set(&light_d, buzzer_bit, high); break;
-	case pin_red: set(&light_d, red_bit, high); break;
-	case pin_green: set(&light_b, green_bit, high); break;
-	case pin_blue: set(&light_b, blue_bit, high); break;
+	case pin_red: set(red_bit, high); break;
+	case pin_buzzer: set(buzzer_bit, high); break;
+	case pin_green: set(green_bit, high); break;
+	case pin_blue: set(blue_bit, high); break;
 	}
 }
 
 void panel_dark(void)
 {
-	light_d = light_b = 0;
+	wanted = 0;
 }
 
 /* The dead man's light: what the host last showed would be a lie, so two short red flashes every two seconds. */
 static void show(uint32_t now)
 {
-	uint8_t d = light_d, b = light_b;
-	if (now - heard >= silence_ms) {
-		uint16_t phase = now & 0x7ff;
-		d = phase < 64 || (phase >= 256 && phase < 320) ? red_bit : 0;
-		b = 0;
-	}
-	PORTD = lid_bit | button_bit | d;
-	PORTB = b;
+	uint16_t phase = now & 0x7ff;
+	if (now - heard < silence_ms)
+		PORTB = wanted;
+	else
+		PORTB = phase < 64 || (phase >= 256 && phase < 320) ? red_bit : 0;
 }
 
 static void opened(void)
@@ -160,6 +157,7 @@ static void sleep_until_changed(void)
 
 static void start(void)
 {
+	PORTD = lid_bit | button_bit;
 	PORTC = supply_bit; /* pulled up: a panel without a coin cell may leave it unconnected */
 	serial_start();
 	panel_dark();
@@ -202,8 +200,7 @@ static void watch_on_cell(void)
 
 int main(void)
 {
-	DDRD = buzzer_bit | red_bit;
-	DDRB = green_bit | blue_bit;
+	DDRB = red_bit | buzzer_bit | green_bit | blue_bit;
 	ACSR = _BV(ACD);
 	PRR = _BV(PRTIM1) | _BV(PRTIM2) | _BV(PRSPI) | _BV(PRADC);
 	TCCR0A = _BV(WGM01);

@@ -73,6 +73,6 @@ void panel_heard(void);              /* a sign of life of the host */
 enum answer panel_clear(uint32_t counter);
 
 /* Arduino's pin numbers */
-enum { pin_lid = 2, pin_button = 3, pin_buzzer = 4, pin_red = 7, pin_green = 8, pin_blue = 12, pin_supply = 14, pin_sda = 18, pin_scl = 19, pin_count = 20 };
+enum { pin_lid = 2, pin_button = 3, pin_red = 8, pin_buzzer = 9, pin_green = 12, pin_blue = 13, pin_supply = 14, pin_sda = 18, pin_scl = 19, pin_count = 20 };
 
 #endif

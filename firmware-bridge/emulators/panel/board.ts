@@ -14,7 +14,7 @@ export interface BoardOptions {
 }
 
 /** docs/panel-protocol.md, by Arduino's numbers. */
-const pins = { lid: 2, button: 3, buzzer: 4, red: 7, green: 8, blue: 12, supply: 14 } as const;
+const pins = { lid: 2, button: 3, red: 8, buzzer: 9, green: 12, blue: 13, supply: 14 } as const;
 const colours = ["off", "red", "green", "yellow", "blue", "purple", "cyan", "white"] as const;
 export type Colour = (typeof colours)[number];
 

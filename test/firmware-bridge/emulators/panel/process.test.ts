@@ -93,7 +93,7 @@ void t.test("a panel on a serial line of its own", async (t) => {
   await control.lid("open");
   await port.until(query, report("05", 3, 1));
   await control.lid("closed");
-  port.port.write(bytesOf("90 10 01 91 11 00"));
+  port.port.write(bytesOf("91 33 00"));
   t.match(await until(control, ({ light }) => light === "white"), { plugged: true, powered: true, lid: "closed", button: "released", buzzer: true, display: null });
   await control.noise("panel", bytesOf("ff"));
   t.match(await until(control, ({ light }) => light === "off"), { shown: [{ light: "off" }, { light: "white", buzzer: true }, { light: "off", buzzer: false }] }, "a reset out of nowhere");

@@ -96,7 +96,7 @@ export function watch(t: Test, program: Uint16Array): void {
   void t.test("on the coin cell it sleeps dark, wakes for the lid, and was never unwatched", async (t) => {
     const bench = new Bench(program, { cell: true }).started();
     bench.report(clear(1));
-    bench.ask(bytesOf("91 11 00"));
+    bench.ask(bytesOf("91 30 00"));
     t.equal(bench.board.light, "cyan");
     bench.board.supply(false);
     bench.board.run(200);
@@ -144,7 +144,7 @@ export function watch(t: Test, program: Uint16Array): void {
       return { colours: [...colours].sort(), flashes: count, loud };
     };
     bench.report();
-    bench.ask(bytesOf("90 10 00 91 01 00"));
+    bench.ask(bytesOf("91 12 00"));
     bench.board.run(9000);
     bench.ask(bytesOf("f9"));
     t.same(flashes(800), { colours: ["green"], flashes: 0, loud: true }, "not yet");

@@ -17,7 +17,7 @@ export function wire(t: Test, program: Uint16Array): void {
     t.equal(hexOf(bench.said()), `f9 02 05 ${firmware}`, "at the start");
     t.equal(bench.ask(bytesOf("f9")), "f9 02 05");
     t.equal(bench.ask(bytesOf("f0 79 f7")), firmware);
-    t.equal(bench.ask(bytesOf("f0 6b f7"), 30), ["f0 6c", none, none, input, input, output, none, none, output, output, none, none, none, output, none, none, none, none, none, bus, bus, "f7"].join(" "));
+    t.equal(bench.ask(bytesOf("f0 6b f7"), 30), ["f0 6c", none, none, input, input, none, none, none, none, output, output, none, none, output, output, none, none, none, none, bus, bus, "f7"].join(" "));
     t.equal(bench.ask(bytesOf("f0 69 f7")), ["f0 6a", ...Array<string>(20).fill(none), "f7"].join(" "));
     t.equal(bench.ask(bytesOf("f4 02 0b f0 7a 64 00 f7 f0 71 48 00 f7 c0 01 e3 01 01")), "", "modes, sampling, texts and analog pins are heard and have no effect");
   });
@@ -56,11 +56,11 @@ export function wire(t: Test, program: Uint16Array): void {
     const say = (hex: string): void => { board.receive(bytesOf(hex)); board.run(5); };
     const seen = (): string => `${board.light} ${board.buzzer ? "loud" : "quiet"}`;
     t.equal(seen(), "off quiet");
-    say("90 00 01");
+    say("91 01 00");
     t.equal(seen(), "red quiet");
-    say("90 10 01 91 11 00");
+    say("91 33 00");
     t.equal(seen(), "white loud");
-    say("f5 07 00 f5 08 00 f5 04 00");
+    say("f5 08 00 f5 0c 00 f5 09 00");
     t.equal(seen(), "blue quiet");
     say("ff");
     t.equal(seen(), "off quiet");
