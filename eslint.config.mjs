@@ -29,6 +29,8 @@ const table = {
   "firmware-bridge": [],
   // The sensor's driver and its emulator are written from the same facts and check each other: no shared code.
   "firmware-bridge/biometrics": ["firmware-bridge/serial"],
+  // The sensor's ring light shows what the panel shows.
+  "firmware-bridge/panel": ["firmware-bridge/serial", "firmware-bridge/biometrics/sensor.ts"],
   "firmware-bridge/serial": [],
   "firmware-bridge/emulators": [],
 };
