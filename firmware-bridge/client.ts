@@ -31,7 +31,7 @@ export interface Bridge {
   light(request: CallArgs<"light">): Promise<void>;
 }
 
-/** The panel of a box, as the agent sees it. Errors: docs/panel.md. */
+/** The panel of a box, as the agent sees it. Errors: docs/operations.md. */
 export interface PanelBridge {
   /** What is known of the panel; `state: none` where none is configured. */
   panel(): Promise<PanelStatus>;
