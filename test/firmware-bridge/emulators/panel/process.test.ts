@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { setTimeout as pause } from "node:timers/promises";
-import { SerialPort } from "serialport";
 import t from "tap";
 import { PanelControl, type PanelState } from "../../../../firmware-bridge/emulators/panel/control.ts";
 import { bytesOf, clear, hexOf, query } from "../../firmware/support/bench.ts";
+import { Port } from "../support/port.ts";
 
 const entry = new URL("../../../../dist/firmware-bridge/emulators/main.js", import.meta.url).pathname;
 const folder = mkdtempSync(join(tmpdir(), "shardkeep-panel-"));
@@ -32,43 +32,6 @@ async function stop(child: ChildProcess, signal: NodeJS.Signals): Promise<void> 
   await ended;
 }
 
-/** A port as a driver would open it. */
-class Port {
-  readonly port: SerialPort;
-  readonly closed: Promise<unknown>;
-  #bytes: number[] = [];
-
-  private constructor(port: SerialPort) {
-    this.port = port;
-    port.on("data", (bytes: Buffer) => { this.#bytes.push(...bytes); });
-    port.on("error", () => undefined);
-    this.closed = new Promise((resolve) => { port.once("close", resolve); });
-  }
-
-  static async open(): Promise<Port> {
-    const port = new SerialPort({ path: link, baudRate: 57600 });
-    await once(port, "open");
-    return new Port(port);
-  }
-
-  /** Asks again and again until an answer fits: a panel that has just started hears nothing. */
-  async until(bytes: Uint8Array, wanted: RegExp): Promise<string> {
-    for (;;) {
-      this.#bytes = [];
-      this.port.write(bytes);
-      for (let n = 0; n < 20; n++) {
-        await pause(10);
-        if (wanted.test(hexOf(this.#bytes))) return hexOf(this.#bytes);
-      }
-    }
-  }
-
-  async close(): Promise<void> {
-    this.port.close();
-    await this.closed;
-  }
-}
-
 async function until(control: PanelControl, fits: (state: PanelState) => boolean): Promise<PanelState> {
   for (;;) {
     const state = await control.state();
@@ -78,13 +41,13 @@ async function until(control: PanelControl, fits: (state: PanelState) => boolean
 }
 
 /** In a report: flags, then the counter and the starts, each below 128. */
-const report = (flags: string, counter: number, starts: number): RegExp => new RegExp(`f0 0a 01 .. ${flags} ${hexOf([counter])} 00 00 00 00 ${hexOf([starts])} 00`);
+const report = (flags: string, counter: number, starts: number): RegExp => new RegExp(`f0 0a 01 .. ${flags} ${hexOf([counter])} 00 00 00 00 ${hexOf([starts])} 00`, "i");
 
 void t.test("a panel on a serial line of its own", async (t) => {
   const { child, banner, control } = await start("--cell");
   t.equal(readlinkSync(link).startsWith("/dev/pts/"), true);
   t.equal(statSync(socket).mode & 0o777, 0o600);
-  const port = await Port.open();
+  const port = await Port.open(link);
   await port.until(query, report("00", 1, 1));
   await port.until(clear(1), report("00", 2, 1));
   await control.button("pressed");
@@ -93,7 +56,7 @@ void t.test("a panel on a serial line of its own", async (t) => {
   await control.lid("open");
   await port.until(query, report("05", 3, 1));
   await control.lid("closed");
-  port.port.write(bytesOf("91 33 00"));
+  port.write(bytesOf("91 33 00"));
   t.match(await until(control, ({ light }) => light === "white"), { plugged: true, powered: true, lid: "closed", button: "released", buzzer: true, display: null });
   await control.noise("panel", bytesOf("ff"));
   t.match(await until(control, ({ light }) => light === "off"), { shown: [{ light: "off" }, { light: "white", buzzer: true }, { light: "off", buzzer: false }] }, "a reset out of nowhere");
@@ -101,7 +64,7 @@ void t.test("a panel on a serial line of its own", async (t) => {
   await control.noise("host", bytesOf("01 02 03"));
   await heard;
   await control.lose("host", 10);
-  await port.until(query, /^(?!f0)./);
+  await port.until(query, /^(?!F0)./);
   await control.lose("panel", 1);
   await port.until(query, report("04", 3, 1));
   await control.reset();
@@ -117,7 +80,7 @@ void t.test("a panel on a serial line of its own", async (t) => {
   await pause(150);
   await control.lid("closed");
   await control.replug();
-  const again = await Port.open();
+  const again = await Port.open(link);
   await again.until(query, report("04", 5, 2));
   await again.close();
   await control.cell("off");
@@ -131,7 +94,7 @@ void t.test("a panel on a serial line of its own", async (t) => {
   t.match(await banner, /^EMULATED panel: no real lid is watched$/m);
 
   const next = await start("--no-display");
-  const line = await Port.open();
+  const line = await Port.open(link);
   await line.until(query, report("04", 7, 4));
   await line.close();
   next.control.close();
