@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { bytes, exactly } from "../agent/runtime/ipc.ts";
 import { lightStates, sensorStates } from "./biometrics/sensor.ts";
+import { panelStates } from "./panel/states.ts";
 
 /** The calls of the firmware-bridge process, parsed on both sides of its IPC channel. */
 
@@ -42,10 +43,29 @@ const identification = z.discriminatedUnion("outcome", [
 export type Identification = z.infer<typeof identification>;
 export type Matched = Extract<Identification, { outcome: "matched" }>;
 
+const u32 = z.number().int().min(0).max(0xffffffff);
+
+/** `none`: none is configured. The fields below `detail` are there when it is ready; `PanelFacts` says what they mean. */
+export const panelStatus = z.strictObject({
+  state: z.enum(["ready", "absent", "fault", "none"]),
+  emulated: z.boolean(),
+  /** Why it is not ready: `CODE: text`. */
+  detail: z.string().optional(),
+  firmware: z.string().optional(),
+  latch: z.boolean().optional(),
+  serial: z.string().nullable().optional(),
+  display: z.boolean().optional(),
+  tamper: z.strictObject({
+    open: z.boolean(), latched: z.boolean(), damaged: z.boolean(), counter: u32, unwatched: z.strictObject({ from: u32, to: u32 }).nullable(),
+  }).optional(),
+  button: z.boolean().optional(),
+});
+export type PanelStatus = z.infer<typeof panelStatus>;
+
 const nothing = z.strictObject({});
 const done = z.null();
 
-export const bridgeCalls = {
+export const sensorCalls = {
   status: { args: nothing, result: sensorStatus },
   pair: { args: nothing, result: sensorStatus },
   identify: {
@@ -62,13 +82,24 @@ export const bridgeCalls = {
   remove: { args: z.strictObject({ slot }), result: done },
   light: { args: z.strictObject({ state: z.enum(lightStates) }), result: done },
 } as const;
+export type SensorCalls = typeof sensorCalls;
+
+export const panelCalls = {
+  panel: { args: nothing, result: panelStatus },
+  show: { args: z.strictObject({ state: z.enum(panelStates) }), result: done },
+  print: { args: z.strictObject({ lines: z.array(z.string().max(64)).max(2) }), result: done },
+  clearTamper: { args: z.strictObject({ counter: u32 }), result: panelStatus },
+} as const;
+export type PanelCalls = typeof panelCalls;
+
+export const bridgeCalls = { ...sensorCalls, ...panelCalls } as const;
 export type BridgeCalls = typeof bridgeCalls;
 
 /** What `cancel` names to end an enrolment. */
 export const enrolPrompt = "enrol";
 
-/** Of its own accord the process says `sensor` (a status, when it changed) and `enrol` (an enrolment's next step). */
-export const bridgeEvents = { sensor: sensorStatus, enrol: enrolStep } as const;
+/** Of its own accord the process says `sensor` and `panel` (a status, when it changed) and `enrol` (an enrolment's next step). */
+export const bridgeEvents = { sensor: sensorStatus, panel: panelStatus, enrol: enrolStep } as const;
 
 /** The process's whole configuration, as JSON in its first argument: nothing in it is secret. */
 export const bridgeConfig = z.strictObject({
@@ -82,5 +113,11 @@ export const bridgeConfig = z.strictObject({
     /** 1..5, least that is accepted; default 4. */
     securityLevel: z.number().int().min(1).max(5).default(4),
   }),
+  /** Default: no panel. */
+  panel: z.strictObject({
+    /** A device, best by its udev name, or `auto`: the first that answers as a panel. */
+    path: z.string().min(1),
+    allowEmulated: z.boolean().default(false),
+  }).nullable().default(null),
 });
 export type BridgeConfig = z.input<typeof bridgeConfig>;

@@ -1,9 +1,9 @@
 import type { Args, Result } from "../agent/runtime/ipc.ts";
 import type { Log } from "../agent/runtime/log.ts";
 import { Supervised } from "../agent/runtime/supervisor.ts";
-import { bridgeCalls, bridgeEvents, type BridgeCalls, type BridgeConfig, type EnrolStep, type Identification, type SensorStatus } from "./calls.ts";
+import { bridgeCalls, bridgeEvents, type BridgeCalls, type BridgeConfig, type EnrolStep, type Identification, type PanelStatus, type SensorStatus } from "./calls.ts";
 
-export { enrolPrompt, type BridgeConfig, type EnrolStep, type Identification, type Matched, type SensorStatus } from "./calls.ts";
+export { enrolPrompt, type BridgeConfig, type EnrolStep, type Identification, type Matched, type PanelStatus, type SensorStatus } from "./calls.ts";
 
 type CallArgs<K extends keyof BridgeCalls> = Args<BridgeCalls, K>;
 type CallResult<K extends keyof BridgeCalls> = Result<BridgeCalls, K>;
@@ -31,11 +31,25 @@ export interface Bridge {
   light(request: CallArgs<"light">): Promise<void>;
 }
 
+/** The panel of a box, as the agent sees it. Errors: docs/operations.md. */
+export interface PanelBridge {
+  /** What is known of the panel; `state: none` where none is configured. */
+  panel(): Promise<PanelStatus>;
+  /** A state to be seen and heard on the panel, and on the ring light unless a prompt has it; also on a panel that comes later. */
+  show(request: CallArgs<"show">): Promise<void>;
+  /** Up to two lines, of which the display shows 16 characters each. PANEL_ABSENT, PANEL_NO_DISPLAY. */
+  print(request: CallArgs<"print">): Promise<void>;
+  /** Forgets the latch, if nothing has happened since `counter` was read. PANEL_ABSENT, PANEL_NO_LATCH, PANEL_SILENT, TAMPER_STALE, LID_OPEN. */
+  clearTamper(request: CallArgs<"clearTamper">): Promise<PanelStatus>;
+}
+
 export interface BridgeProcessOptions {
   readonly config: BridgeConfig;
   readonly log: Log;
   /** The sensor's status, at the start and whenever it changed. */
   readonly onSensor?: (status: SensorStatus) => void;
+  /** The panel's status, whenever it changed. */
+  readonly onPanel?: (status: PanelStatus) => void;
   /** Held by the process for its life: one owner of the lines. */
   readonly lockFile?: string;
   /** The compiled main.js; default: the one beside this module. */
@@ -48,11 +62,11 @@ const slackMs = 20_000;
 const sensorMs = 60_000;
 
 /** The firmware-bridge as a supervised child process. */
-export class BridgeProcess implements Bridge {
+export class BridgeProcess implements Bridge, PanelBridge {
   readonly #process: Supervised<BridgeCalls>;
   #onEnrolStep: ((step: EnrolStep) => void) | undefined;
 
-  constructor({ config, log, onSensor, lockFile, entry }: BridgeProcessOptions) {
+  constructor({ config, log, onSensor, onPanel, lockFile, entry }: BridgeProcessOptions) {
     this.#process = new Supervised({
       name: "firmware-bridge",
       entry: entry ?? new URL("./main.js", import.meta.url),
@@ -64,6 +78,9 @@ export class BridgeProcess implements Bridge {
         if (event === "sensor") {
           const status = bridgeEvents.sensor.safeParse(value);
           if (status.success) onSensor?.(status.data);
+        } else if (event === "panel") {
+          const status = bridgeEvents.panel.safeParse(value);
+          if (status.success) onPanel?.(status.data);
         } else if (event === "enrol") {
           const step = bridgeEvents.enrol.safeParse(value);
           if (step.success) this.#onEnrolStep?.(step.data);
@@ -120,5 +137,20 @@ export class BridgeProcess implements Bridge {
 
   async light(request: CallArgs<"light">): Promise<void> {
     await this.#process.call("light", request, { deadlineMs: sensorMs });
+  }
+  panel(): Promise<PanelStatus> {
+    return this.#process.call("panel", {});
+  }
+
+  async show(request: CallArgs<"show">): Promise<void> {
+    await this.#process.call("show", request, { deadlineMs: sensorMs });
+  }
+
+  async print(request: CallArgs<"print">): Promise<void> {
+    await this.#process.call("print", request);
+  }
+
+  clearTamper(request: CallArgs<"clearTamper">): Promise<PanelStatus> {
+    return this.#process.call("clearTamper", request);
   }
 }

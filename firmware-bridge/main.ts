@@ -8,6 +8,7 @@ import { greet } from "./biometrics/fingerprint/greet.ts";
 import { pairingFile } from "./biometrics/fingerprint/pairing-file.ts";
 import { FingerprintSensor } from "./biometrics/fingerprint/sensor.ts";
 import { bridgeCalls, bridgeConfig } from "./calls.ts";
+import { PanelService, type PanelConnection } from "./panel/service.ts";
 import { discover } from "./serial/discovery.ts";
 import { LineSupervisor } from "./serial/supervisor.ts";
 import { SensorService, type SensorConnection } from "./service.ts";
@@ -22,7 +23,7 @@ if (!config.success) {
   log.error("bad configuration", { problems: z.prettifyError(config.error) });
   process.exit(exitCodes.config);
 }
-const { path, allowEmulated, stateFile, securityLevel } = config.data.sensor;
+const { sensor: { path, allowEmulated, stateFile, securityLevel }, panel: panelConfig } = config.data;
 const store = pairingFile(stateFile);
 
 async function connect(): Promise<SensorConnection> {
@@ -45,7 +46,15 @@ const service = new SensorService({
   },
   onEnrol: (step) => { tellParent("enrol", step); },
 });
-serveParent(bridgeCalls, service.handlers);
+const panels = new PanelService({
+  configured: panelConfig !== null,
+  onStatus: (status) => {
+    log.info("panel", { state: status.state, emulated: status.emulated, latch: status.latch, open: status.tamper?.open, latched: status.tamper?.latched, counter: status.tamper?.counter, detail: status.detail });
+    tellParent("panel", status);
+  },
+  ring: async (state) => { await service.handlers.light({ state }); },
+});
+serveParent(bridgeCalls, { ...service.handlers, ...panels.handlers });
 tellParent("ready");
 new LineSupervisor({
   connect,
@@ -53,3 +62,19 @@ new LineSupervisor({
   onDown: (reason) => { service.disconnected(reason); },
   clock,
 }).start();
+if (panelConfig !== null) {
+  // Five megabytes that a box without a panel does not carry.
+  const { openPanel, panelBaudRates } = await import("./panel/panel.ts");
+  new LineSupervisor<PanelConnection>({
+    connect: async () => {
+      const panel = await discover({
+        ...panelConfig, clock, baudRates: panelBaudRates, handshake: (line) => openPanel({ line, clock, random: systemRandom }),
+      });
+      log.info("panel found", { path: panel.line.path, emulated: panel.line.emulated, firmware: panel.facts.firmware });
+      return { panel, closed: panel.line.closed, close: () => panel.line.close() };
+    },
+    onUp: (connection) => { panels.connected(connection); },
+    onDown: (reason) => { panels.disconnected(reason); },
+    clock,
+  }).start();
+}

@@ -3,7 +3,7 @@ import { toWire } from "../agent/runtime/errors.ts";
 import type { Handlers } from "../agent/runtime/ipc.ts";
 import { SensorError } from "./biometrics/errors.ts";
 import type { BiometricSensor } from "./biometrics/sensor.ts";
-import { enrolPrompt, type BridgeCalls, type EnrolStep, type SensorStatus } from "./calls.ts";
+import { enrolPrompt, type EnrolStep, type SensorCalls, type SensorStatus } from "./calls.ts";
 import type { Connected } from "./serial/supervisor.ts";
 
 /** A sensor for as long as its line lives. */
@@ -45,7 +45,7 @@ export class SensorService {
     this.#watch();
   }
 
-  readonly handlers: Handlers<BridgeCalls> = {
+  readonly handlers: Handlers<SensorCalls> = {
     status: () => this.#status,
     pair: () => this.#short(async (sensor) => {
       await sensor.pair();

@@ -82,6 +82,7 @@ export class Box {
       const beat = name === "coordinator" ? coordinatorHeartbeat.safeParse(data) : undefined;
       if (beat?.success !== true) return;
       onNonce(beat.data.nonce);
+      this.#heartbeat.heard();
       if (boot === heard) return;
       heard = boot;
       this.#heartbeat.greet().catch((error: unknown) => { parts.log.warn("heartbeat", { error: String(error) }); });

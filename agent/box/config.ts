@@ -21,7 +21,13 @@ export const boxConfig = z.strictObject({
     allowEmulated: z.boolean().default(false),
     securityLevel: z.int().min(1).max(5).default(4),
   }),
-  /** What shows requester, operation, resource and code to the person at the sensor. */
+  /** Light, display, lid switch (docs/panel.md); null: there is none. */
+  panel: z.strictObject({
+    /** Serial device, best a name of our udev rule. */
+    path: z.string(),
+    allowEmulated: z.boolean().default(false),
+  }).nullable().default(null),
+  /** What shows requester, operation, resource and code to the person at the sensor, beside the panel's display. */
   display: z.enum(["none", "console"]).default("console"),
   heartbeatMs: milliseconds(2000, 100, 60_000),
   /** A coordinator by itself changes at most one holder of a key within so long on this box's own clock. */
@@ -34,5 +40,9 @@ export function readBoxConfig(args: readonly string[]): BoxConfig {
   const file = configArgument(args);
   const absolute = besideConfig(file);
   const config = readYaml(file, boxConfig);
-  return { ...config, state: absolute(config.state), hsm: hsmPaths(config.hsm, absolute), sensor: { ...config.sensor, path: absolute(config.sensor.path) } };
+  return {
+    ...config, state: absolute(config.state), hsm: hsmPaths(config.hsm, absolute),
+    sensor: { ...config.sensor, path: absolute(config.sensor.path) },
+    panel: config.panel === null ? null : { ...config.panel, path: absolute(config.panel.path) },
+  };
 }

@@ -6,6 +6,9 @@ import type { BoxParts } from "./parts.ts";
 import type { Probe } from "./probe.ts";
 import type { Shelf } from "./shelf.ts";
 
+/** Beats without a word of the coordinator after which the panel says so. */
+const silentBeats = 5;
+
 /**
  * The box's signed sign of life (design §11): each beat carries a fresh nonce and opens one shard in turn.
  * Published only while connected and never queued: a late heartbeat is a false one.
@@ -19,6 +22,7 @@ export class Heartbeat {
   #counter = 0;
   #toldInventory = "";
   #underWay = 0;
+  #heardAt = -Infinity;
   #cancel: () => void = () => undefined;
 
   constructor(parts: BoxParts, shelf: Shelf, probe: Probe, everyMs: number) {
@@ -47,6 +51,11 @@ export class Heartbeat {
     this.#cancel();
   }
 
+  /** The coordinator's own sign of life has come. */
+  heard(): void {
+    this.#heardAt = this.#parts.clock.now();
+  }
+
   /** To a coordinator that has just begun: what was told before, it has not heard. */
   async greet(): Promise<void> {
     this.#toldInventory = "";
@@ -66,16 +75,17 @@ export class Heartbeat {
   }
 
   async #claims(): Promise<BoxHeartbeat> {
-    const { nonces, records, clock } = this.#parts;
+    const { nonces, records, clock, panel } = this.#parts;
     const hsm = await this.#hsm();
     const sensor = await this.#sensor();
     const verified = await this.#probe.verifyNext();
     const inventory = this.#shelf.inventory();
+    panel?.is({ well: hsm.ok && sensor.state === "ready", coordinator: clock.now() - this.#heardAt < this.#everyMs * silentBeats });
     return {
       counter: ++this.#counter,
       nonce: nonces.issue(),
       siteRecord: records.ref,
-      hsm, sensor, inventory, verified,
+      hsm, sensor, inventory, verified, ...(panel === undefined ? {} : { panel: panel.claims }),
       // The list goes out when it changed, and now and then in case that beat was lost.
       ...(inventory !== this.#toldInventory || this.#counter % 15 === 1 ? { holdings: [...this.#shelf.holdings()] } : {}),
       uptimeS: Math.floor((clock.now() - this.#startedAt) / 1000),

@@ -1,27 +1,31 @@
 import { join } from "node:path";
 import { BridgeProcess } from "../../firmware-bridge/client.ts";
+import { systemClock } from "../runtime/clock.ts";
 import { stdoutLog } from "../runtime/log.ts";
 import { runMain } from "../runtime/main.ts";
 import { readBoxConfig } from "./config.ts";
+import { BoxPanel } from "./panel.ts";
 import { pairWhileUnsealed } from "./pairing.ts";
 import { startBox } from "./start.ts";
 
-/** `shardkeep agent`: the box with its sensor in the firmware-bridge process. */
+/** `shardkeep agent`: the box with its sensor and panel in the firmware-bridge process. */
 await runMain("agent", async (args, onStop) => {
   const config = readBoxConfig(args);
   const log = stdoutLog(config.box);
   await startBox(config, log, async (records) => {
     const bridge: BridgeProcess = new BridgeProcess({
-      config: { sensor: { ...config.sensor, stateFile: join(config.state, "sensor.json") } },
+      config: { sensor: { ...config.sensor, stateFile: join(config.state, "sensor.json") }, panel: config.panel },
       lockFile: join(config.state, "sensor.lock"),
       log,
       onSensor: (status) => {
         log.info("sensor", { state: status.state, emulated: status.emulated });
         void pairWhileUnsealed({ bridge, records, log }, status);
       },
+      onPanel: (status) => { panel?.heard(status); },
     });
+    const panel = config.panel === null ? undefined : new BoxPanel(bridge, systemClock, log);
     onStop(() => bridge.stop());
     await bridge.start();
-    return bridge;
+    return { bridge, ...(panel === undefined ? {} : { panel }) };
   }, onStop);
 });

@@ -7,6 +7,7 @@ import type { Log } from "../runtime/log.ts";
 import type { Random } from "../runtime/random.ts";
 import type { Store } from "../store/store.ts";
 import type { Display } from "./display.ts";
+import type { BoxPanel } from "./panel.ts";
 import type { RecordKeeper } from "./record-keeper.ts";
 
 /** What the logic of a box is written against: the same code runs as a process and in a simulation. */
@@ -24,5 +25,7 @@ export interface BoxParts {
   readonly random: Random;
   readonly log: Log;
   readonly display: Display;
+  /** Without one only the sensor's ring light shows anything. */
+  readonly panel?: BoxPanel;
   readonly records: RecordKeeper;
 }

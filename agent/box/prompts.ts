@@ -33,6 +33,7 @@ export class PromptError extends ShardkeepError<"PROMPT_CANCELLED" | "PROMPT_EXP
 /** A person cannot tell more requests apart than this, and a queue is bounded. */
 const mostQueued = 16;
 const bridgeRetryMs = 500;
+const passing = { ready: undefined, waiting: "waiting-for-finger", accepted: "accepted", refused: "refused" } as const;
 
 /** The new parameters are all that people see of a re-shard. */
 function parametersInWords({ holders, ...numbers }: ReshardParameters): string {
@@ -104,7 +105,8 @@ export class Prompts {
     const { display } = this.#parts;
     const { digest, rule } = prompt.judged;
     const { use } = prompt.fields;
-    display.show([...prompt.words, `reason: ${use.body.reason}`, `code ${requestCode(digest)}: touch the sensor to approve`]);
+    const { operation, resource, reason } = use.body;
+    display.show({ by: use.by, operation, resource, words: prompt.words, reason, code: requestCode(digest) });
     prompt.part({ state: "shown", display: display.kind });
     for (;;) {
       const leftMs = this.#requests.leftMs(digest);
@@ -183,6 +185,8 @@ export class Prompts {
   }
 
   #light(state: "ready" | "waiting" | "accepted" | "refused"): void {
-    this.#parts.bridge.light({ state }).catch((error: unknown) => { this.#parts.log.warn("ring light", { error: String(error) }); });
+    const { panel } = this.#parts;
+    if (panel !== undefined) panel.tell(passing[state]);
+    else this.#parts.bridge.light({ state }).catch((error: unknown) => { this.#parts.log.warn("ring light", { error: String(error) }); });
   }
 }

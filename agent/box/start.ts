@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import type { Bridge } from "../../firmware-bridge/client.ts";
 import { HsmProcess } from "../hsm/client.ts";
 import { connect } from "../mqtt/connection.ts";
 import { Exchange } from "../mqtt/exchange.ts";
@@ -23,12 +22,12 @@ import { RecordKeeper } from "./record-keeper.ts";
 type Durable = Pick<BoxParts, "store" | "hsm">;
 
 /**
- * Wires the box's logic to its HSM, its store and the broker, and starts it. The sensor comes from the
+ * Wires the box's logic to its HSM, its store and the broker, and starts it. Sensor and panel come from the
  * caller: `startBridge` is given the site record, by which a sensor may still be paired or not. What the logic
  * gets as store and HSM is what `around` makes of the real ones.
  */
 export async function startBox(
-  config: BoxConfig, log: Log, startBridge: (records: RecordKeeper) => Promise<Bridge>, onStop: OnStop, around: (real: Durable) => Durable = (real) => real,
+  config: BoxConfig, log: Log, startBridge: (records: RecordKeeper) => Promise<Pick<BoxParts, "bridge" | "panel">>, onStop: OnStop, around: (real: Durable) => Durable = (real) => real,
 ): Promise<void> {
   const { site, box } = config;
   const clock = systemClock;
@@ -40,7 +39,7 @@ export async function startBox(
   onStop(() => hsmProcess.stop());
   const { store, hsm } = around({ store: opened, hsm: hsmProcess });
   const records = new RecordKeeper(store, log);
-  const [bridge] = await Promise.all([startBridge(records), hsmProcess.start()]);
+  const [{ bridge, panel }] = await Promise.all([startBridge(records), hsmProcess.start()]);
   const session = await beginSession({ sign: (message) => hsm.sign("identity", message) }, site, box, random);
 
   const nonces = new NonceBook(clock, random);
@@ -58,9 +57,10 @@ export async function startBox(
     freshOf: () => coordinatorNonce,
     topicFor: (_peer, kind) => topic({ kind: "box", box, direction: "up", what: kind }),
   });
+  const ownDisplay = config.display === "console" ? consoleDisplay((line) => { process.stdout.write(`${box} │ ${line}\n`); }) : noDisplay;
   const logic = new Box({
     site, box, boot: session.certificate.body.boot, hsm, bridge, store, exchange, nonces, clock, random, log, records,
-    display: config.display === "console" ? consoleDisplay((line) => { process.stdout.write(`${box} │ ${line}\n`); }) : noDisplay,
+    display: panel?.display(ownDisplay) ?? ownDisplay, ...(panel === undefined ? {} : { panel }),
   }, config, (nonce) => { coordinatorNonce = nonce; });
   transport.onState((now) => {
     if (now === "up") void say("ready").then((payload) => transport.publish(state, payload, { qos: 1, retain: true })).catch((error: unknown) => { log.warn("state not published", { error: String(error) }); });

@@ -32,6 +32,14 @@ export const boxHeartbeat = z.looseObject({
   siteRecord: siteRecordRef.nullable(),
   hsm: z.looseObject({ ok: z.boolean(), backing: z.enum(["software", "hardware"]), detail: z.string().max(200).optional() }),
   sensor: z.looseObject({ state: z.string().max(32), emulated: z.boolean() }),
+  /** What its panel says, if it is to have one; `tamper` as in docs/panel.md. */
+  panel: z.looseObject({
+    state: z.string().max(32), emulated: z.boolean(), latch: z.boolean().optional(), display: z.boolean().optional(),
+    tamper: z.looseObject({
+      open: z.boolean(), latched: z.boolean(), damaged: z.boolean(), counter: z.int().min(0).max(0xffffffff),
+      unwatched: z.looseObject({ from: z.int().min(0), to: z.int().min(0) }).nullable(),
+    }).optional(),
+  }).optional(),
   /** SHA-256 over all holdings; the list itself comes when it changed. */
   inventory: hash,
   holdings: z.array(holding).max(3000).optional(),

@@ -27,10 +27,10 @@ export function judgeStep(current: SiteRecord, next: SiteRecord, isQuarantinedAt
   if (!current.body.sealed) throw new RecordError("RECORD_INVALID", `version ${body.version} comes with an approval that it does not need`);
   const { fields, evidence } = approval;
   const { operation, commitment } = fields.use.body;
+  requireRecord(fields, current);
   if (operation !== "record" || commitment !== statementHash(next) || fields.record !== commitment) {
     throw new RecordError("RECORD_NOT_APPROVED", `what the people approved is not version ${body.version} of the site record`);
   }
-  requireRecord(fields, current);
   const judged = judgeAsked(fields, current);
   requireAttested(judged, evidence, { siteRecord: current, isQuarantined: (box) => isQuarantinedAt(box, current.body.version) });
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { refusal } from "./control-line.ts";
 import { fault } from "./sensor/faults/fault.ts";
 
 /** What may be asked of an emulated sensor over its control socket: JSON lines, each answered by one line. */
@@ -43,6 +44,6 @@ export type SensorState = z.infer<typeof stateSchema>;
 
 export const replySchema = z.union([
   z.strictObject({ ok: z.literal(true), state: stateSchema.optional(), pty: z.string().optional() }),
-  z.strictObject({ ok: z.literal(false), error: z.string(), message: z.string() }),
+  refusal,
 ]);
 export type Reply = z.infer<typeof replySchema>;

@@ -3,15 +3,14 @@ import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { z } from "zod";
 import { toWire } from "../../agent/runtime/errors.ts";
-import { requestSchema, type Reply, type Request } from "./control-messages.ts";
 import { EmulatorError } from "./errors.ts";
 
 /** Serves the control socket, for its owner alone; resolves when it listens. */
-export function serveControl(path: string, handle: (request: Request) => Omit<Extract<Reply, { ok: true }>, "ok">): Promise<void> {
+export function serveControl<Request>(path: string, requests: z.ZodType<Request>, handle: (request: Request) => object): Promise<void> {
   rmSync(path, { force: true });
   const server = createServer((socket) => {
     socket.on("error", () => undefined);
-    createInterface({ input: socket }).on("line", (line) => { socket.write(`${JSON.stringify(answer(line, handle))}\n`); });
+    createInterface({ input: socket }).on("line", (line) => { socket.write(`${JSON.stringify(answer(line, requests, handle))}\n`); });
   });
   return new Promise((resolve, reject) => {
     server.once("error", reject);
@@ -22,23 +21,23 @@ export function serveControl(path: string, handle: (request: Request) => Omit<Ex
   });
 }
 
-function answer(line: string, handle: (request: Request) => Omit<Extract<Reply, { ok: true }>, "ok">): Reply {
+function answer<Request>(line: string, requests: z.ZodType<Request>, handle: (request: Request) => object): object {
   try {
-    return { ok: true, ...handle(parse(line)) };
+    return { ok: true, ...handle(parse(line, requests)) };
   } catch (error) {
     const { code, message } = toWire(error);
     return { ok: false, error: code, message };
   }
 }
 
-function parse(line: string): Request {
+function parse<Request>(line: string, requests: z.ZodType<Request>): Request {
   let value: unknown;
   try {
     value = JSON.parse(line);
   } catch (cause) {
     throw new EmulatorError("CONTROL_BAD_REQUEST", "not a line of JSON", { cause });
   }
-  const request = requestSchema.safeParse(value);
+  const request = requests.safeParse(value);
   if (!request.success) throw new EmulatorError("CONTROL_BAD_REQUEST", z.prettifyError(request.error));
   return request.data;
 }

@@ -1,6 +1,4 @@
-import { connect, type Socket } from "node:net";
-import { createInterface } from "node:readline";
-import { ShardkeepError } from "../../agent/runtime/errors.ts";
+import { ControlLine } from "./control-line.ts";
 import { replySchema, type Reply, type SensorState } from "./control-messages.ts";
 import { EmulatorError } from "./errors.ts";
 import type { FaultRequest } from "./sensor/faults/fault.ts";
@@ -13,35 +11,18 @@ export interface TouchOptions {
   /** Real milliseconds until it lifts. */
   readonly forMs?: number;
 }
-interface Waiting {
-  readonly resolve: (reply: Reply) => void;
-  readonly reject: (error: EmulatorError) => void;
-}
 
 /** The hand of a test or a demo on an emulated sensor: whatever a person could do to a real one. */
 export class SensorControl {
-  readonly #socket: Socket;
-  /** Answers come in the order of the requests. */
-  readonly #waiting: Waiting[] = [];
+  readonly #line: ControlLine<Reply>;
 
   /** @throws CONTROL_UNREACHABLE */
-  static connect(socketPath: string): Promise<SensorControl> {
-    return new Promise((resolve, reject) => {
-      const socket = connect(socketPath);
-      socket.once("error", (cause) => {
-        reject(new EmulatorError("CONTROL_UNREACHABLE", `no emulated sensor answers at ${socketPath}`, { cause, retryable: true, remedy: "start one: main.js sensor --link PATH --control SOCKET" }));
-      });
-      socket.once("connect", () => { resolve(new SensorControl(socket)); });
-    });
+  static async connect(socketPath: string): Promise<SensorControl> {
+    return new SensorControl(await ControlLine.connect(socketPath, replySchema));
   }
 
-  private constructor(socket: Socket) {
-    this.#socket = socket;
-    createInterface({ input: socket }).on("line", (line) => { this.#answered(line); });
-    socket.on("error", () => undefined);
-    socket.on("close", () => {
-      for (const { reject } of this.#waiting.splice(0)) reject(new EmulatorError("CONTROL_CLOSED", "the emulated sensor went away before it answered"));
-    });
+  private constructor(line: ControlLine<Reply>) {
+    this.#line = line;
   }
 
   async touch(finger: string, options: TouchOptions = {}): Promise<void> {
@@ -91,26 +72,11 @@ export class SensorControl {
   }
 
   close(): void {
-    this.#socket.destroy();
+    this.#line.close();
   }
 
   /** @throws CONTROL_CLOSED, CONTROL_BAD_REPLY, and what the sensor answers */
-  async ask(request: Readonly<Record<string, unknown>>): Promise<Extract<Reply, { ok: true }>> {
-    const reply = await new Promise<Reply>((resolve, reject) => {
-      if (this.#socket.destroyed) { reject(new EmulatorError("CONTROL_CLOSED", "this control connection is closed")); return; }
-      this.#waiting.push({ resolve, reject });
-      this.#socket.write(`${JSON.stringify(request)}\n`);
-    });
-    if (!reply.ok) throw new ShardkeepError(reply.error, reply.message);
-    return reply;
-  }
-
-  #answered(line: string): void {
-    const waiting = this.#waiting.shift();
-    try {
-      waiting?.resolve(replySchema.parse(JSON.parse(line)));
-    } catch (cause) {
-      waiting?.reject(new EmulatorError("CONTROL_BAD_REPLY", "the control socket answered something else than an emulated sensor would", { cause }));
-    }
+  ask(request: Readonly<Record<string, unknown>>): Promise<Extract<Reply, { ok: true }>> {
+    return this.#line.ask(request);
   }
 }

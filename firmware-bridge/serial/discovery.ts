@@ -5,7 +5,7 @@ import { resolveDevice } from "./device.ts";
 import { SerialError } from "./errors.ts";
 import type { Line } from "./line.ts";
 
-/** Most likely first (hardware/fingerprint.md §3.2). */
+/** The sensor's, most likely first (hardware/fingerprint.md §3.2). */
 export const baudRates: readonly number[] = [57600, 115200, 9600, 19200, 38400];
 
 export interface DiscoveryOptions<T> {
@@ -13,6 +13,8 @@ export interface DiscoveryOptions<T> {
   readonly path: string;
   readonly allowEmulated: boolean;
   readonly clock: Clock;
+  /** To try; default: every one that a sensor may have. */
+  readonly baudRates?: readonly number[];
   /** Speaks with whatever is there; undefined if it is not what is looked for. */
   readonly handshake: (line: Line) => Promise<T | undefined>;
 }
@@ -49,9 +51,9 @@ export async function discover<T>(options: DiscoveryOptions<T>): Promise<T> {
   });
 }
 
-async function tryPath<T>(path: string, { allowEmulated, clock, handshake }: DiscoveryOptions<T>): Promise<T | undefined> {
+async function tryPath<T>(path: string, { allowEmulated, clock, handshake, baudRates: rates = baudRates }: DiscoveryOptions<T>): Promise<T | undefined> {
   const device = resolveDevice(path, allowEmulated);
-  for (const baudRate of baudRates) {
+  for (const baudRate of rates) {
     const line = await openLine(device, baudRate, clock);
     try {
       const found = await handshake(line);

@@ -66,6 +66,6 @@ await runMain("bad box", async ([name = "", ...args], onStop) => {
     const bridge = new BridgeProcess({ config: { sensor: { ...config.sensor, stateFile: join(config.state, "sensor.json") } }, lockFile: join(config.state, "sensor.lock"), log });
     onStop(() => bridge.stop());
     await bridge.start();
-    return bridge;
+    return { bridge };
   }, onStop);
 });

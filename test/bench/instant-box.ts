@@ -10,5 +10,5 @@ import { instantSensor } from "../support/instant-sensor.ts";
  */
 await runMain("bench box", async (args, onStop) => {
   const config = readBoxConfig(args);
-  await startBox(config, stdoutLog(config.box), () => Promise.resolve(instantSensor), onStop);
+  await startBox(config, stdoutLog(config.box), () => Promise.resolve({ bridge: instantSensor }), onStop);
 });

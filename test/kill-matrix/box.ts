@@ -12,7 +12,7 @@ import { watched } from "./watched.ts";
  */
 await runMain("box of the matrix", async (args, onStop) => {
   const config = readBoxConfig(args);
-  await startBox(config, stdoutLog(config.box), () => Promise.resolve(instantSensor), onStop, (real) => {
+  await startBox(config, stdoutLog(config.box), () => Promise.resolve({ bridge: instantSensor }), onStop, (real) => {
     process.on("SIGUSR2", () => void inspect(real, config).then((found) => { process.stdout.write(`inspected ${JSON.stringify(found)}\n`); }));
     return watched(real, configArgument(args));
   });

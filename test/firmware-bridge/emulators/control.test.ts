@@ -17,7 +17,7 @@ const state = {
   profile: "R503", serial: "EMU00001", plugged: true, powered: true, swapped: false, finger: null, templates: 0, verified: false,
   light: { effect: "off", colour: "white", speed: 0, count: 0 }, commands: { "0f": 2 }, faults: [],
 };
-await serveControl(path, (request) => {
+await serveControl(path, requestSchema, (request) => {
   asked.push(request);
   if (request.cmd === "unplug") throw new EmulatorError("SLOT_EMPTY", "as an example");
   if (request.cmd === "replug") throw new Error("a path in it: /home");

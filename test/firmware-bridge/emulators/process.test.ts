@@ -6,11 +6,11 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { setTimeout as pause } from "node:timers/promises";
-import { SerialPort } from "serialport";
 import t from "tap";
 import { root } from "#paths";
 import { SensorControl } from "../../../firmware-bridge/emulators/control.ts";
-import { bytesOf, command, hexOf } from "./support/desk.ts";
+import { bytesOf, command } from "./support/desk.ts";
+import { Port } from "./support/port.ts";
 
 const entry = `${root}dist/firmware-bridge/emulators/main.js`;
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== "NODE_OPTIONS"));
@@ -33,39 +33,6 @@ async function stop(child: ChildProcess): Promise<void> {
   await once(child, "exit");
 }
 
-/** A port as a driver would open it, and what came in on it. */
-class Port {
-  readonly #port: SerialPort;
-  #bytes = Buffer.alloc(0);
-  readonly closed: Promise<unknown>;
-
-  constructor(port: SerialPort) {
-    this.#port = port;
-    port.on("data", (bytes: Buffer) => { this.#bytes = Buffer.concat([this.#bytes, bytes]); });
-    port.on("error", () => undefined);
-    this.closed = new Promise((resolve) => { port.once("close", resolve); });
-  }
-
-  static async open(): Promise<Port> {
-    const port = new SerialPort({ path: link, baudRate: 57600 });
-    await once(port, "open");
-    return new Port(port);
-  }
-
-  /** Writes, and waits for `count` bytes. */
-  async ask(bytes: Uint8Array, count: number): Promise<string> {
-    this.#bytes = Buffer.alloc(0);
-    this.#port.write(bytes);
-    while (this.#bytes.length < count) await pause(2);
-    return hexOf(this.#bytes);
-  }
-
-  async close(): Promise<void> {
-    this.#port.close();
-    await this.closed;
-  }
-}
-
 /** A command at the shell: exit code, stdout, stderr. */
 function shell(...words: readonly string[]): Promise<{ code: unknown; out: string; err: string }> {
   return new Promise((resolve) => {
@@ -79,7 +46,7 @@ void t.test("a sensor on a serial line of its own", async (t) => {
   t.equal(statSync(socket).mode & 0o777, 0o600);
   const control = await SensorControl.connect(socket);
   const { serial } = await control.state();
-  let port = await Port.open();
+  let port = await Port.open(link);
   t.equal(await port.ask(handShake, 12), ok);
 
   await control.touch("alice");
@@ -110,7 +77,7 @@ void t.test("a sensor on a serial line of its own", async (t) => {
   t.match(await control.state(), { plugged: false, powered: false });
   await t.rejects(control.power("on"), { code: "CONTROL_BAD_REQUEST" });
   await control.replug();
-  port = await Port.open();
+  port = await Port.open(link);
   while ((await control.state()).commands["40"] === 3) await port.ask(handShake, 0);
   t.match(await control.state(), { plugged: true, powered: true, serial, templates: 1 });
 

@@ -1,0 +1,105 @@
+import type { PanelBridge, PanelStatus } from "../../firmware-bridge/client.ts";
+import type { BoxHeartbeat } from "../protocol/heartbeat.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/log.ts";
+import type { Display, ShownRequest } from "./display.ts";
+
+/** What a person at the sensor is told for a moment, before the panel goes back to how the box is. */
+export type Passing = "waiting-for-finger" | "accepted" | "refused";
+type Lasting = "ready" | "degraded" | "no-coordinator" | "tamper";
+
+export interface BoxHealth {
+  /** Sensor and HSM are in order. */
+  readonly well: boolean;
+  /** The coordinator was heard of late. */
+  readonly coordinator: boolean;
+}
+
+const passingMs = 4000;
+
+/** How the box is, the gravest first: an opened case outweighs a coordinator that is away. */
+export function lastingState(tamper: PanelStatus["tamper"], { well, coordinator }: BoxHealth): Lasting {
+  if (tamper !== undefined && (tamper.open || tamper.latched)) return "tamper";
+  if (!coordinator) return "no-coordinator";
+  return well ? "ready" : "degraded";
+}
+
+/** The panel of a box: what it says goes into the heartbeat, how the box is goes onto it. */
+export class BoxPanel {
+  readonly #bridge: PanelBridge;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  #status: PanelStatus = { state: "absent", emulated: false };
+  #health: BoxHealth = { well: true, coordinator: false };
+  #passing: Passing | undefined;
+  #shown: Passing | Lasting | undefined;
+  #cancel: () => void = () => undefined;
+
+  constructor(bridge: PanelBridge, clock: Clock, log: Log) {
+    this.#bridge = bridge;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** The bridge's word that something changed. */
+  heard(status: PanelStatus): void {
+    this.#status = status;
+    this.#show();
+  }
+
+  /** For the heartbeat. */
+  get claims(): NonNullable<BoxHeartbeat["panel"]> {
+    const { state, emulated, latch, display, tamper } = this.#status;
+    return { state, emulated, ...(latch === undefined ? {} : { latch }), ...(display === undefined ? {} : { display }), ...(tamper === undefined ? {} : { tamper }) };
+  }
+
+  is(health: BoxHealth): void {
+    this.#health = health;
+    this.#show();
+  }
+
+  /** `waiting-for-finger` stays until something else is told; what came of it passes. Undefined: back to how the box is. */
+  tell(passing: Passing | undefined): void {
+    this.#cancel();
+    this.#passing = passing;
+    if (passing === "accepted" || passing === "refused") this.#cancel = this.#clock.after(passingMs, () => { this.tell(undefined); });
+    this.#show();
+  }
+
+  /** The panel's display, and `otherwise` beside it; of which kind it is follows what is connected now. */
+  display(otherwise: Display): Display {
+    const hasDisplay = (): boolean => this.#status.state === "ready" && this.#status.display === true;
+    const print = (lines: readonly string[]): void => {
+      if (hasDisplay()) this.#bridge.print({ lines: [...lines] }).catch((error: unknown) => { this.#log.warn("display", { error: String(error) }); });
+    };
+    return {
+      get kind() { return hasDisplay() ? "lcd" as const : otherwise.kind; },
+      show: (request) => {
+        print(displayLines(request));
+        otherwise.show(request);
+      },
+      clear: () => {
+        print([]);
+        otherwise.clear();
+      },
+    };
+  }
+
+  #show(): void {
+    const state = this.#passing ?? lastingState(this.#status.tamper, this.#health);
+    if (state === this.#shown) return;
+    this.#shown = state;
+    this.#bridge.show({ state }).catch((error: unknown) => {
+      this.#shown = undefined;
+      this.#log.warn("panel", { error: String(error) });
+    });
+  }
+}
+
+const columns = 16;
+
+/** Two lines of 16 characters; `>` stands where one goes on. The code, which binds all of it, is never cut. */
+export function displayLines({ by, operation, resource, code }: ShownRequest): readonly [string, string] {
+  const cut = (text: string): string => (text.length > columns ? `${text.slice(0, columns - 1)}>` : text);
+  return [cut(`${operation} ${resource}`), cut(`${code} ${by}`)];
+}

@@ -1,0 +1,97 @@
+import t from "tap";
+import { consoleDisplay, type ShownRequest } from "../../agent/box/display.ts";
+import { BoxPanel, displayLines, lastingState } from "../../agent/box/panel.ts";
+import { boxHeartbeat } from "../../agent/protocol/heartbeat.ts";
+import { silentLog } from "../../agent/runtime/log.ts";
+import { ShardkeepError } from "../../agent/runtime/errors.ts";
+import type { PanelBridge, PanelStatus } from "../../firmware-bridge/client.ts";
+
+const tamper = { open: false, latched: false, damaged: false, counter: 2, unwatched: null };
+const ready: PanelStatus = { state: "ready", emulated: false, latch: true, display: true, tamper, button: false, firmware: "shardkeep-panel 1.0", serial: "00" };
+const request: ShownRequest = { by: "client-1", operation: "decrypt", resource: "payroll/2026", words: ["cli asks to decrypt payroll/march with key payroll"], reason: "why not", code: "4711" };
+
+/** A panel that keeps what it is told, and a clock that fires at once when it is told to. */
+function bench() {
+  const shown: string[] = [];
+  const printed: (readonly string[])[] = [];
+  let timers: (() => void)[] = [];
+  let broken = false;
+  const bridge: PanelBridge = {
+    panel: () => Promise.resolve(ready),
+    show: ({ state }) => {
+      if (broken) return Promise.reject(new ShardkeepError("PROCESS_ENDED", "gone"));
+      shown.push(state);
+      return Promise.resolve();
+    },
+    print: ({ lines }) => { printed.push(lines); return Promise.resolve(); },
+    clearTamper: () => Promise.resolve(ready),
+  };
+  const clock = { now: () => 0, wall: () => "", after: (_ms: number, task: () => void) => { timers.push(task); return () => { timers = timers.filter((one) => one !== task); }; } };
+  return {
+    panel: new BoxPanel(bridge, clock, silentLog), shown, printed, breaks: (now: boolean) => { broken = now; },
+    pass: () => { for (const task of timers.splice(0)) task(); },
+  };
+}
+
+void t.test("how the box is: the gravest first", async (t) => {
+  const fine = { well: true, coordinator: true };
+  t.equal(lastingState(tamper, fine), "ready");
+  t.equal(lastingState(undefined, fine), "ready");
+  t.equal(lastingState(tamper, { well: false, coordinator: true }), "degraded");
+  t.equal(lastingState(tamper, { well: false, coordinator: false }), "no-coordinator");
+  t.equal(lastingState({ ...tamper, open: true }, fine), "tamper");
+  t.equal(lastingState({ ...tamper, latched: true }, { well: false, coordinator: false }), "tamper");
+});
+
+void t.test("what a person is told passes; what the box is comes back, once", async (t) => {
+  const { panel, shown, pass, breaks } = bench();
+  panel.is({ well: true, coordinator: true });
+  panel.is({ well: true, coordinator: true });
+  panel.tell("waiting-for-finger");
+  pass();
+  panel.is({ well: false, coordinator: true });
+  t.same(shown.splice(0), ["ready", "waiting-for-finger"], "a prompt stays until its end");
+  panel.tell("refused");
+  panel.tell("waiting-for-finger");
+  pass();
+  t.same(shown.splice(0), ["refused", "waiting-for-finger"], "a touch that was refused does not end it");
+  panel.tell("accepted");
+  pass();
+  panel.heard({ ...ready, tamper: { ...tamper, latched: true } });
+  t.same(shown.splice(0), ["accepted", "degraded", "tamper"]);
+  breaks(true);
+  panel.heard(ready);
+  await Promise.resolve();
+  breaks(false);
+  await new Promise(setImmediate);
+  panel.heard(ready);
+  t.same(shown, ["degraded"], "said again after it was lost");
+});
+
+void t.test("the display: the panel's where there is one, else the console", async (t) => {
+  const { panel, printed } = bench();
+  const console: string[] = [];
+  const display = panel.display(consoleDisplay((line) => { console.push(line); }));
+  display.show(request);
+  t.equal(display.kind, "console");
+  t.same([printed.length, console.length], [0, 3]);
+  panel.heard(ready);
+  t.equal(display.kind, "lcd");
+  display.show(request);
+  display.clear();
+  t.same(printed, [["decrypt payroll>", "4711 client-1"], []]);
+  t.equal(console.length, 7, "and the console beside it");
+  panel.heard({ ...ready, display: false });
+  t.equal(display.kind, "console");
+  panel.heard({ state: "absent", emulated: false });
+  t.equal(display.kind, "console");
+  t.same(displayLines({ ...request, by: "a-client-with-a-long-name", resource: "a" }), ["decrypt a", "4711 a-client-w>"]);
+});
+
+void t.test("its claims are what a heartbeat may carry", async (t) => {
+  const { panel } = bench();
+  t.same(boxHeartbeat.shape.panel.parse(panel.claims), { state: "absent", emulated: false });
+  panel.heard(ready);
+  t.same(boxHeartbeat.shape.panel.parse(panel.claims), { state: "ready", emulated: false, latch: true, display: true, tamper });
+  t.notOk(boxHeartbeat.shape.panel.safeParse({ ...panel.claims, tamper: { ...tamper, counter: -1 } }).success);
+});
