@@ -8,7 +8,7 @@ import { nextBody, withoutPerson, withReadmitted, type Edit } from "../../agent/
 import { changeRecord, linesOf, sensorsFor } from "../../provisioning/record-change.ts";
 import { provenChain, stepLine } from "../../provisioning/record-chain.ts";
 import { refOf } from "../../agent/protocol/site-record.ts";
-import { body, filled, makeEvidence, makeFields, signRecord } from "../rules/support/site.ts";
+import { body, filled, makeEvidence, makeApprovalFields, signRecord } from "../rules/support/site.ts";
 
 const changing = rule.parse({ key: "site", operations: ["record"], require: [{ role: "officer", people: 1 }] });
 const content: Partial<SiteRecordBody> = { rules: [...body.rules, changing] };
@@ -22,7 +22,7 @@ function fakeClient(record: SiteRecord, chain: readonly SiteRecord[] = []) {
     record, config: { client: "cli" },
     changeRecord: async (change: typeof asked[number], { onProgress }: { onProgress: (progress: Progress) => void }) => {
       asked.push(change);
-      onProgress({ state: "accepted", code: "4711", fields: await makeFields(), rule: changing });
+      onProgress({ state: "accepted", code: "4711", fields: await makeApprovalFields(), rule: changing });
       return signRecord(change.body);
     },
     request: (_name: string, { after }: { after: number }) => {
@@ -60,7 +60,7 @@ void t.test("how the record came to be, every step checked", async (t) => {
   const sealed = await signRecord(nextBody(first, (one) => ({ ...one, sealed: true })));
   const approve = async (from: SiteRecord, edit: Edit): Promise<SiteRecord> => {
     const next = await signRecord(nextBody(from, edit));
-    const fields = await makeFields({ siteRecord: refOf(from), record: statementHash(next) }, { ...recordTarget, operation: "record", commitment: statementHash(next), reason: "HSM replaced" });
+    const fields = await makeApprovalFields({ siteRecord: refOf(from), record: statementHash(next) }, { ...recordTarget, operation: "record", commitment: statementHash(next), reason: "HSM replaced" });
     return { ...next, approval: { fields, evidence: [await makeEvidence(requestDigest(fields), { person: "bob", template: filled(32, 12) }, "box-2")] } };
   };
   const third = await approve(sealed, withReadmitted("box-3"));

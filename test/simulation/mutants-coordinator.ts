@@ -2,6 +2,7 @@ import { mutant, type Mutant } from "./mutant.ts";
 
 const drive = mutant("rules/reshard/drive");
 const propose = mutant("rules/reshard/propose");
+const batch = mutant("rules/reshard/batch");
 const resharder = mutant("coordinator/reshard/resharder");
 const journal = mutant("coordinator/reshard/journal");
 const driver = mutant("coordinator/reshard/driver");
@@ -16,7 +17,7 @@ export const coordinatorMutants: readonly Mutant[] = [
   propose("window-unplanned", "the coordinator changes holders within the window", [`changing && !wish.mayChange`, `false`]),
   propose("x-taken", "a new holder gets an x that another has", [`while (taken.has(x))`, `while (false)`]),
   propose("floor-unplanned", "the coordinator plans below the floor", [`holders.length < Math.max(leastHolders, record.threshold + record.margin)`, `false`]),
-  resharder("unproven-batched", "an unproven attempt is of several keys", [`proposal.witnesses.length === threshold ? key : ""`, `""`]),
+  batch("unproven-batched", "an unproven attempt is of several keys", [`proposal.witnesses.length === threshold ? record.key : ""`, `""`]),
   resharder("number-reused", "an attempt takes the last one's number", [`attempt: this.#keys.lastAttempt(record.key) + 1`, `attempt: Math.max(2, this.#keys.lastAttempt(record.key))`]),
   resharder("number-not-durable", "attempt numbers are not journalled", [`await this.#journal.put(entry, plan.body.keys.map(({ key, attempt }) => this.#keys.attempted(key, attempt)));`, `await this.#journal.put(entry);`]),
   resharder("planned-not-journalled", "PLAN is said before it is durable", [`await this.#journal.put(entry, plan.body.keys`, `void this.#journal.put(entry, plan.body.keys`]),

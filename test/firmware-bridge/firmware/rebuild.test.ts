@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import t from "tap";
+import { build, compiler } from "#firmware/build";
 import { root } from "#paths";
 import { parseHex } from "../../../firmware-bridge/emulators/panel/hex.ts";
-import { build, compiler } from "../../../firmware-bridge/firmware/build.mjs";
 import { watch } from "./support/watch.ts";
 import { wire } from "./support/wire.ts";
 
