@@ -14,9 +14,10 @@ import type { Requests } from "./requests.ts";
 
 type PromptPart = { readonly state: "queued" } | { readonly state: "shown"; readonly display: "none" | "console" | "lcd" } | { readonly state: "refused"; readonly reason: RefusedFinger };
 
-/** What people approve, in words: the new parameters are all that they see of a re-shard. */
+/** What people approve, in words: the parameters are all that they see of a re-shard or a recovery. */
 function askedFor({ by, body }: Use): string {
-  const { operation, resource, key, reshard } = body;
+  const { operation, resource, key, reshard, recover } = body;
+  if (recover !== undefined) return `${by} asks to end the re-shard of key ${key} without ${recover.gone.join(" ")}, gone for good`;
   if (reshard === undefined) return `${by} asks to ${operation} ${resource} with key ${key}`;
   const { holders, ...numbers } = reshard;
   const wanted = [...Object.entries(numbers).map(([name, value]) => `${name} ${value}`), ...(holders === undefined ? [] : [`holders ${holders.join(" ")}`])];

@@ -2,7 +2,7 @@ import type { z } from "zod";
 import { payloadCommitment, saltedPayload } from "../protocol/ciphertext.ts";
 import type { Signer } from "../protocol/es256.ts";
 import type { clientRequests, UsePart } from "../protocol/messages.ts";
-import { requestCode, requestDigest, type AnyFields, type KeyParameters, type RequestFields, type ReshardParameters, type Use, type UseBody } from "../protocol/request.ts";
+import { isApproval, requestCode, requestDigest, type AnyFields, type KeyParameters, type RecoverParameters, type RequestFields, type ReshardParameters, type Use, type UseBody } from "../protocol/request.ts";
 import { openResult, ResultError, sealPayload } from "../protocol/result.ts";
 import { generateRecipient } from "../protocol/seal.ts";
 import type { Operation, Rule, SiteRecordRef } from "../protocol/site-record.ts";
@@ -27,6 +27,8 @@ export interface Ask {
   /** With operation `create` only. */
   readonly create?: KeyParameters;
 }
+/** One that people approve and no enclave carries out, with its parameters. */
+export type ApprovalAsk = Ask & { readonly reshard?: ReshardParameters; readonly recover?: RecoverParameters };
 
 type Accepted = Extract<UsePart, { state: "accepted" }>;
 /** How it goes on; `code` is what every display shows for this request. */
@@ -68,7 +70,7 @@ const saltBytes = 32;
 type Answer = z.infer<typeof clientRequests.use.response>;
 
 /** A request, prepared and signed; its payload waits for the enclave. */
-export async function prepare({ site, client, signer, random }: UseParts, { payload, ...ask }: Ask & { readonly reshard?: ReshardParameters }, resultKey: Uint8Array): Promise<{ use: Use; salted: Uint8Array }> {
+export async function prepare({ site, client, signer, random }: UseParts, { payload, ...ask }: ApprovalAsk, resultKey: Uint8Array): Promise<{ use: Use; salted: Uint8Array }> {
   const salt = random.bytes(saltBytes);
   const salted = saltedPayload(salt, payload);
   try {
@@ -77,6 +79,7 @@ export async function prepare({ site, client, signer, random }: UseParts, { payl
       commitment: payloadCommitment(site, salt, payload), resultKey: toBase64url(resultKey),
       ...(ask.create === undefined ? {} : { create: ask.create }),
       ...(ask.reshard === undefined ? {} : { reshard: ask.reshard }),
+      ...(ask.recover === undefined ? {} : { recover: ask.recover }),
     };
     return { use: await signStatement(signer, "use", site, client, body), salted };
   } catch (error) {
@@ -114,7 +117,7 @@ export const suspicious = "do not repeat it before you know why: the coordinator
 function checkAccepted({ boot, siteRecord }: UseParts, use: Use, fields: AnyFields): void {
   // The hash covers everything but the signature; a second signature over the same words is still ours.
   if (statementHash(fields.use) !== statementHash(use)) throw new ClientError("REQUEST_CHANGED", "the coordinator accepted another request than the one that was signed here", { remedy: suspicious });
-  if ((use.body.operation === "reshard") === ("enclave" in fields)) throw new ClientError("REQUEST_CHANGED", "the request was bound to an enclave that it does not need, or to none", { remedy: suspicious });
+  if (isApproval(use.body.operation) === ("enclave" in fields)) throw new ClientError("REQUEST_CHANGED", "the request was bound to an enclave that it does not need, or to none", { remedy: suspicious });
   if (fields.coordinator.boot !== boot()) throw new ClientError("COORDINATOR_CHANGED", "the request was accepted by another session of the coordinator", { remedy: "ask again: it may have been restarted", retryable: true });
   const known = siteRecord();
   if (fields.siteRecord.version !== known?.version || fields.siteRecord.hash !== known.hash) {

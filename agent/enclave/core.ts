@@ -3,7 +3,7 @@ import { ciphertextOverhead, payloadCommitment } from "../protocol/ciphertext.ts
 import { generateSigner } from "../protocol/es256.ts";
 import { keyRecordHash, mostImported } from "../protocol/key-record.ts";
 import { mostPayload } from "../protocol/messages.ts";
-import { requestDigest, type EnclaveKeys, type RequestFields, type UseBody } from "../protocol/request.ts";
+import { isApproval, requestDigest, type EnclaveKeys, type RequestFields, type UseBody } from "../protocol/request.ts";
 import { openPayload, sealResult } from "../protocol/result.ts";
 import { generateRecipient, requirePoint } from "../protocol/seal.ts";
 import { fromBase64url, toBase64url, utf8 } from "../runtime/encoding.ts";
@@ -30,7 +30,8 @@ interface Held {
 function mostBytes({ operation, create }: UseBody): number {
   switch (operation) {
     case "create": return create?.imported === true ? mostImported : 0;
-    case "reshard": return 0;
+    case "reshard":
+    case "recover": return 0;
     case "encrypt":
     case "wrap": return mostPayload - ciphertextOverhead;
     case "decrypt":
@@ -98,7 +99,7 @@ export class EnclaveCore implements Enclave {
       const sameKey = record.site === site && record.key === body.key && record.epoch === fields.epoch && record.attempt === fields.attempt;
       if (!sameKey || keyRecordHash(record) !== fields.record) throw new EnclaveError("WRONG_RECORD", `the record of ${record.key} is not the one that the request names`);
       const { operation, key, resource } = body;
-      if (operation === "create" || operation === "reshard") throw new EnclaveError("WRONG_OPERATION", "a key is made by create and re-sharded by its holders, not by operate");
+      if (operation === "create" || isApproval(operation)) throw new EnclaveError("WRONG_OPERATION", "a key is made by create and re-sharded by its holders, not by operate");
       const digest = requestDigest(fields);
       const { master, offPolynomial } = await combineKey(this.#recipient, digest, record, fields.record, shards);
       let output: Uint8Array | undefined;

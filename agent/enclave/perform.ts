@@ -3,7 +3,7 @@ import type { Operation } from "../protocol/site-record.ts";
 import type { Random } from "../runtime/random.ts";
 
 /** What is done with a key that exists. */
-export type KeyOperation = Exclude<Operation, "create" | "reshard">;
+export type KeyOperation = Exclude<Operation, "create" | "reshard" | "recover">;
 
 const uses = { encrypt: "data", decrypt: "data", wrap: "wrap", unwrap: "wrap", mac: "mac" } as const;
 

@@ -3,10 +3,10 @@ import { counter, hash, id, label, publicKey, resource } from "./primitives.ts";
 import { statement, statementHash, type Signed } from "./statement.ts";
 
 /**
- * What can be asked of a key; `create` makes it, `reshard` changes threshold, size or several holders, and the
- * record's own operations come under `key: site`.
+ * What can be asked of a key; `create` makes it, `reshard` changes threshold, size or several holders, `recover` says
+ * which boxes are gone where an attempt can not end, and the record's own operations come under `key: site`.
  */
-export const operation = z.enum(["create", "encrypt", "decrypt", "wrap", "unwrap", "mac", "reshard"]);
+export const operation = z.enum(["create", "encrypt", "decrypt", "wrap", "unwrap", "mac", "reshard", "recover"]);
 export type Operation = z.infer<typeof operation>;
 
 /** A resource pattern: `*` is one segment, a last `**` is any rest, also none. */

@@ -1,5 +1,5 @@
 import type { Evidence } from "../protocol/evidence.ts";
-import { requestDigest, type AnyFields } from "../protocol/request.ts";
+import { isApproval, parametersOf, requestDigest, type AnyFields, type Use } from "../protocol/request.ts";
 import { refOf, type Rule, type SiteRecord } from "../protocol/site-record.ts";
 import { verifyStatement } from "../protocol/statement.ts";
 import { decide, ruleFor, type Attestation } from "./policy.ts";
@@ -44,6 +44,13 @@ export function judgeRequest(fields: AnyFields, judge: Judge): Judged {
   return judgeAsked(fields, judge.siteRecord);
 }
 
+/** Parameters stand there exactly with their operation. Throws REQUEST_FORGED. */
+export function requireFitting({ body }: Use): void {
+  for (const name of ["create", "reshard", "recover"] as const) {
+    if ((body.operation === name) !== (body[name] !== undefined)) throw new Refusal("REQUEST_FORGED", `${parametersOf[name]} parameters and operation do not fit`);
+  }
+}
+
 /** What stays true of a request when its time is over: who asked, and the rule that governs. Throws {@link Refusal}. */
 export function judgeAsked(fields: AnyFields, siteRecord: SiteRecord): Judged {
   const record = siteRecord.body;
@@ -51,9 +58,8 @@ export function judgeAsked(fields: AnyFields, siteRecord: SiteRecord): Judged {
   const client = record.clients.find((known) => known.id === use.by);
   if (client === undefined) throw new Refusal("UNKNOWN_CLIENT", `${use.by} is no client of this site`);
   if (!verifyStatement(use, siteRecord.site, client.key)) throw new Refusal("REQUEST_FORGED", `the request is not signed by ${use.by}`);
-  if ((use.body.operation === "create") !== (use.body.create !== undefined)) throw new Refusal("REQUEST_FORGED", "key parameters and operation do not fit");
-  if ((use.body.operation === "reshard") !== (use.body.reshard !== undefined)) throw new Refusal("REQUEST_FORGED", "re-shard parameters and operation do not fit");
-  if ((use.body.operation === "reshard") === ("enclave" in fields)) throw new Refusal("REQUEST_FORGED", "an enclave takes part exactly where something is combined or dealt by it");
+  requireFitting(use);
+  if (isApproval(use.body.operation) === ("enclave" in fields)) throw new Refusal("REQUEST_FORGED", "an enclave takes part exactly where something is combined or dealt by it");
   const rule = ruleFor(record, use.body.key, use.body.operation, use.body.resource);
   if (rule === undefined) {
     throw new Refusal("NOT_PERMITTED", `no rule lets ${use.by} ${use.body.operation} ${use.body.resource} with key ${use.body.key}`, { remedy: "`shardkeep site show` lists the rules" });

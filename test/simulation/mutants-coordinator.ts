@@ -2,6 +2,7 @@ import { mutant, type Mutant } from "./mutant.ts";
 
 const drive = mutant("rules/reshard/drive");
 const propose = mutant("rules/reshard/propose");
+const batch = mutant("rules/reshard/batch");
 const resharder = mutant("coordinator/reshard/resharder");
 const journal = mutant("coordinator/reshard/journal");
 const driver = mutant("coordinator/reshard/driver");
@@ -10,13 +11,13 @@ const shelf = mutant("coordinator/key-shelf");
 /** What the coordinator journals before it says it, and carries to its end. */
 export const coordinatorMutants: readonly Mutant[] = [
   { name: "burn-after-p", what: "a coordinator that crashes after P orders to burn", changes: [
-    ...drive("", "", [`certified: { shows: "activate", on: { "activated-enough": "settled" } }`, `certified: { shows: "activate", on: { "activated-enough": "settled", "failed": "burning" } }`]).changes,
+    ...drive("", "", [`certified: { shows: "activate", on: { "activated-enough": "settled", "recovered"`, `certified: { shows: "activate", on: { "activated-enough": "settled", "failed": "burning", "recovered"`]).changes,
     ...resharder("", "", [`entry.phase === "planned" ? stepDrive(entry.phase, "failed") : null`, `stepDrive(entry.phase, "failed")`]).changes,
   ] },
   propose("window-unplanned", "the coordinator changes holders within the window", [`changing && !wish.mayChange`, `false`]),
   propose("x-taken", "a new holder gets an x that another has", [`while (taken.has(x))`, `while (false)`]),
   propose("floor-unplanned", "the coordinator plans below the floor", [`holders.length < Math.max(leastHolders, record.threshold + record.margin)`, `false`]),
-  resharder("unproven-batched", "an unproven attempt is of several keys", [`proposal.witnesses.length === threshold ? key : ""`, `""`]),
+  batch("unproven-batched", "an unproven attempt is of several keys", [`proposal.witnesses.length === threshold ? record.key : ""`, `""`]),
   resharder("number-reused", "an attempt takes the last one's number", [`attempt: this.#keys.lastAttempt(record.key) + 1`, `attempt: Math.max(2, this.#keys.lastAttempt(record.key))`]),
   resharder("number-not-durable", "attempt numbers are not journalled", [`await this.#journal.put(entry, plan.body.keys.map(({ key, attempt }) => this.#keys.attempted(key, attempt)));`, `await this.#journal.put(entry);`]),
   resharder("planned-not-journalled", "PLAN is said before it is durable", [`await this.#journal.put(entry, plan.body.keys`, `void this.#journal.put(entry, plan.body.keys`]),
