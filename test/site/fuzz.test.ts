@@ -41,7 +41,7 @@ async function everyMessage(site: InProcessSite): Promise<{ requests: Messages; 
   await site.clock.advance(10_000);
   end();
   const { plan } = requests.get("reshard-join") as { plan: unknown };
-  const { enclave: _, ...approved } = (requests.get("prompt") as { fields: { enclave: unknown } }).fields;
+  const approved = Object.fromEntries(Object.entries((requests.get("prompt") as { fields: object }).fields).filter(([name]) => name !== "enclave"));
   const { record } = site;
   const { people, roles, clients } = record.body;
   const person = { person: "alice", finger: "index" };

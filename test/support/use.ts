@@ -19,7 +19,7 @@ export function reshard(site: InProcessSite, wanted: ReshardAsk["wanted"], onPro
   return outcome;
 }
 
-function partsOf(site: InProcessSite, client: string): UseParts {
+export function partsOf(site: InProcessSite, client: string): UseParts {
   const { exchange, signer } = site.clients.get(client)!;
   return {
     site: "test", client, signer, clock: site.clock, random: systemRandom,
