@@ -77,6 +77,7 @@ void t.test("D alone is not believed any more, nor BURN; with two that have sett
     await settle(box, activated, { gone, answers });
   }
   t.strictSame(boxes.map(stage), Array(4).fill("settled"));
+  await t.rejects(attempt.resolve([one], ["box-4"]), refused("ATTEMPT_ANSWERED"), "also who had settled before answers one list");
   t.strictSame(await fleet.combine("payroll", [1, 3, 4]), secret);
   t.strictSame(boxes.map((box) => box.held().join()), Array(4).fill("current 2"));
 
@@ -142,16 +143,20 @@ void t.test("a new holder that never heard of the attempt answers too, but it ta
   t.strictSame(await fleet.combine("payroll", [1, 2, 5]), secret);
 });
 
-void t.test("an answer counts once towards its rule's limit, and is durable before it is said", async (t) => {
-  const rules = [{ ...recoverRules[0]!, limit: "1/day" }];
-  const { attempt, boxes, stage } = await begin([], rules);
+void t.test("an answer counts once towards its rule's limit", async (t) => {
+  const { fleet, record, attempt, boxes, bury } = await begin([], [{ ...recoverRules[0]!, limit: "1/day" }]);
+  await attempt.resolve(boxes, gone);
+  const answers = await attempt.resolve(boxes, gone);
+  for (const box of boxes) await bury({ gone, answers }, box);
+  const next = await HandAttempt.of(fleet, [record], {}, 3);
+  await t.rejects(next.resolve(boxes, gone), refused("RATE_LIMITED"), "the second one");
+});
+
+void t.test("an answer is durable before it is said", async (t) => {
+  const { attempt, boxes, stage } = await begin([]);
   const one = boxes[0]!;
-  await attempt.resolve([one], gone);
-  await attempt.resolve([one], gone);
-  t.equal(stage(one), "answered");
-  const two = boxes[1]!;
-  two.live({ before: () => { throw new Error("no disk"); } });
-  await t.rejects(attempt.resolve([two], gone), refused("STORE_FAILED"));
-  two.live();
-  t.equal(stage(two), "prepared");
+  one.live({ before: () => { throw new Error("no disk"); } });
+  await t.rejects(attempt.resolve([one], gone), refused("STORE_FAILED"));
+  one.live();
+  t.equal(stage(one), "prepared");
 });

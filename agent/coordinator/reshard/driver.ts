@@ -144,7 +144,7 @@ export class Driver {
   async #answered(planHash: string, box: string, resolved: BatchResolved, activated: readonly BatchActivated[]): Promise<void> {
     const entry = this.#journal.get(planHash);
     const { resolution } = entry ?? {};
-    if (entry?.phase !== "resolving" || resolution === undefined || resolution.answers.some(({ by }) => by === box)) return;
+    if (entry?.phase !== "resolving" || resolution === undefined) return;
     const { body } = resolved;
     if (resolved.by !== box || body.plan !== planHash || !isSameGone(body.gone, resolution.gone) || !isByBox(resolved, this.#parts.site.current)) {
       this.#parts.log.warn("re-shard statement not its own", { box });

@@ -1,10 +1,12 @@
 import t from "tap";
 import { ExchangeError } from "../../../agent/mqtt/exchange.ts";
-import type { ReshardPlan } from "../../../agent/protocol/reshard.ts";
+import type { BatchActivated, BatchResolved, ReshardPlan } from "../../../agent/protocol/reshard.ts";
+import { signStatement, statementHash } from "../../../agent/protocol/statement.ts";
+import { filled } from "../../rules/reshard/support.ts";
 import type { CommitHooks } from "../../support/memory-store.ts";
 import { recoverRules, recovery } from "../../support/reshard-approval.ts";
 import { CoordinatorBench } from "../../support/reshard-coordinator.ts";
-import { ReshardFleet } from "../../support/reshard-fleet.ts";
+import { ReshardFleet, site, type FleetBox } from "../../support/reshard-fleet.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
 
 const secret = new Uint8Array(32).fill(7);
@@ -109,6 +111,33 @@ void t.test("one list only; the same again goes on; a box that is late answers w
   t.throws(() => plan(["box-4"]), { code: "RECOVER_HELD", message: /asked already, with box-4 box-5 gone/ });
   bench.answer = (_name, _box, _data, ask) => ask();
   t.match(await recover(), { epoch: 1 });
+  t.equal(bench.sent.filter(({ name, box }) => name === "reshard-resolve" && box === "box-1").length, 1, "nobody is asked what it has answered");
+});
+
+const signed = (box: FleetBox, body: BatchResolved["body"], by = box.id): Promise<BatchResolved> => signStatement({ sign: (message) => box.hsm.sign("identity", message) }, "batch-resolved", site, by, body);
+
+void t.test("an answer that is another's, of another plan, to another list or not signed does not count", async (t) => {
+  const { bench, clock, plan, carryOut } = await stuck();
+  const body = { plan: statementHash(plan()), gone, holds: "old" as const };
+  const [one, two] = ["box-1", "box-2"].map((box) => bench.fleet.box(box)) as [FleetBox, FleetBox];
+  const lies = [await signed(two, body), await signed(one, { ...body, plan: filled(32, 1) }), await signed(one, { ...body, gone: ["box-5"] }), await signed(two, body, "box-1")];
+  let told = 0;
+  bench.answer = (name, box, _data, ask) => (name !== "reshard-resolve" ? ask() : box === one ? Promise.resolve({ resolved: lies[told++ % lies.length]!, activated: [] }) : ask());
+  await carryOut(plan());
+  await clock.until(() => told >= 8, 60_000, "every lie, twice");
+  t.strictSame(bench.journal.all()[0]!.resolution!.answers.map(({ by }) => by).sort(), ["box-2", "box-3"]);
+  t.equal(bench.logged.filter((line) => line.startsWith("re-shard statement not its own")).length >= 7, true);
+  bench.answer = (_name, _box, _data, ask) => ask();
+  await clock.until(() => bench.phases()[0] === "burnt", 60_000, "its own answer");
+});
+
+void t.test("two that say they have settled, and D is nowhere: nothing moves", async (t) => {
+  const { bench, clock, plan, carryOut } = await stuck();
+  const body = { plan: statementHash(plan()), gone, holds: "settled" as const };
+  bench.answer = async (name, box, _data, ask) => (name === "reshard-resolve" && box.id !== "box-3" ? { resolved: await signed(box, body), activated: [] } : await ask());
+  await carryOut(plan());
+  await clock.advance(20_000);
+  t.strictSame([bench.phases(), bench.journal.all()[0]!.resolution!.answers.length], [["resolving"], 3]);
 });
 
 void t.test("killed after any commit: it is driven to its end, and no box is asked what it has answered", async (t) => {
@@ -150,6 +179,12 @@ void t.test("a coordinator set back to before D: two have settled and show it, t
   await clock.advance(20_000);
   t.strictSame(bench.phases(), ["certified"], "who has settled says ACTIVATED no more");
   const list = ["box-5"];
+  bench.answer = async (name, box, _data, ask) => {
+    if (name !== "reshard-resolve" || box.id !== "box-2") return name === "reshard-settle" && !["box-1", "box-2"].includes(box.id) ? silent() : ask();
+    await clock.advance(100);
+    const said = await ask() as { activated: BatchActivated[] };
+    return { ...said, activated: said.activated.map((one) => ({ ...one, sig: filled(64, 1) })) };
+  };
   t.match(await finish((await carryOut(plan(list), list)).record), { epoch: 2, threshold: 2 });
   t.equal(bench.phases()[0], "settled");
   t.strictSame(bench.journal.all()[0]!.resolution!.answers.map(({ by, body }) => `${by} ${body.holds}`).sort().slice(0, 2), ["box-1 settled", "box-2 settled"]);

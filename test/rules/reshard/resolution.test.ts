@@ -5,7 +5,7 @@ import type { BatchResolved, ReshardPlan } from "../../../agent/protocol/reshard
 import { rule } from "../../../agent/protocol/site-record.ts";
 import { signStatement, statementHash } from "../../../agent/protocol/statement.ts";
 import { isBuried } from "../../../agent/rules/reshard/certificates.ts";
-import { askedOf, goneOf, isAllOld, isTwoSettled, isWorthAsking, judgeRecovery } from "../../../agent/rules/reshard/resolution.ts";
+import { askedOf, goneOf, isAllOld, isSameGone, isTwoSettled, isWorthAsking, judgeRecovery } from "../../../agent/rules/reshard/resolution.ts";
 import { makeEvidence, makeFields } from "../support/site.ts";
 import { filled, keys, makeCurrent, makePlan, makeResolved, member, members, planKeyOf, record as siteRecord, refresh } from "./support.ts";
 
@@ -18,6 +18,7 @@ const settled = await Promise.all(asked.map((box) => makeResolved(plan, box, { g
 
 void t.test("asked are all who take part and are not gone; worth it with t+1 old holders", (t) => {
   t.strictSame(askedOf(plan, gone), asked);
+  t.strictSame([["box-5"], ["box-5", "box-6"], ["box-5", "box-6", "box-7"]].map((list) => isSameGone(list, ["box-5", "box-6"])), [false, true, false]);
   t.strictSame([gone, ["box-5"], ["box-5", "box-6"], ["box-4", "box-5"], ["box-4", "box-5", "box-6"]].map((list) => isWorthAsking(plan, list)), [true, true, true, false, false]);
   t.end();
 });
