@@ -14,7 +14,7 @@ import { waiting } from "./progress.ts";
 const reshardMs = 300_000;
 const lookMs = 500;
 
-const phases = { planned: "the holders deal new shards", unproven: "too few old holders could witness: the next use of the key must prove the new shards", certified: "every new shard is stored; they come into force", burning: "an attempt failed and is given up; another follows" };
+const phases = { planned: "the holders deal new shards", unproven: "too few old holders could witness: the next use of the key must prove the new shards", certified: "every new shard is stored; they come into force", burning: "an attempt failed and is given up; another follows", resolving: "people have said which boxes are gone, and the others answer" };
 
 /** Asks, and says on stderr how far it is: several seconds are usual, a silent box makes it more. */
 async function order(client: Client, key: string): Promise<KeyRecord> {

@@ -6,6 +6,7 @@ import { wipe } from "../agent/runtime/secrets.ts";
 import { connected, operating } from "./connected.ts";
 import { exposureTable } from "./exposures.ts";
 import { readPayload } from "./files.ts";
+import { recoverCommand } from "./key-recover.ts";
 import { reshardCommand } from "./key-reshard.ts";
 import { argument, client, clientOption, command, group, optionsOf } from "./options.ts";
 import { result, table } from "./output.ts";
@@ -82,5 +83,5 @@ function showCommand(): Command {
 }
 
 export function keyCommand(): Command {
-  return group("key", "protected keys", [createCommand(), listCommand(), showCommand(), reshardCommand()]);
+  return group("key", "protected keys", [createCommand(), listCommand(), showCommand(), reshardCommand(), recoverCommand()]);
 }

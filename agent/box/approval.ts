@@ -5,6 +5,7 @@ import type { ReshardPlan } from "../protocol/reshard.ts";
 import { judgeUse, type Judged } from "../rules/judge.ts";
 import { Refusal } from "../rules/refusal.ts";
 import { judgeApproval } from "../rules/reshard/approval.ts";
+import { askedOf, goneOf, judgeRecovery } from "../rules/reshard/resolution.ts";
 import { Limits } from "./limits.ts";
 import type { BoxParts } from "./parts.ts";
 import type { Requests } from "./requests.ts";
@@ -12,7 +13,7 @@ import type { Requests } from "./requests.ts";
 export interface Approval { readonly fields: ApprovalFields; readonly evidence: readonly Evidence[] }
 
 /**
- * People's approval of a plan, as a box judges it in JOIN. No holder is challenged for it: nobody deals without the
+ * People's approval of a plan, as a box judges it in JOIN, and of who is gone in RESOLVE. No holder is challenged for it: nobody deals without the
  * JOIN of everybody, so each has judged the evidence before any share moves, and an HSM that is not what it should be
  * shows in DEAL and CHECK.
  */
@@ -42,9 +43,16 @@ export class Approvals {
     return judged;
   }
 
-  /** Once the whole plan is judged: one plan is joined once, so it counts once towards its rule's limit. Throws RATE_LIMITED. */
-  async count({ rule }: Judged, { body }: ReshardPlan): Promise<void> {
-    const [planned] = body.keys;
-    if (rule.limit !== undefined && planned !== undefined) await this.#limits.count(planned.key, "reshard", rule.limit);
+  /** Who is gone in this attempt; this box is not. Throws {@link Refusal}. */
+  judgeRecovery(plan: ReshardPlan, { fields, evidence }: Approval): Judged {
+    const { records, box } = this.#parts;
+    if (!askedOf(plan, goneOf(fields)).includes(box)) throw new Refusal("NOT_A_HOLDER", `${box} is not asked in this attempt`);
+    return judgeRecovery(plan, fields, evidence, { siteRecord: records.current, isQuarantined: (other) => records.isQuarantined(other) });
+  }
+
+  /** Once all else is judged: a plan is joined once, and answered once, so it counts once towards its rule's limit. Throws RATE_LIMITED. */
+  async count({ rule }: Judged, { fields }: Approval): Promise<void> {
+    const { key, operation } = fields.use.body;
+    if (rule.limit !== undefined) await this.#limits.count(key, operation, rule.limit);
   }
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { counter, hash } from "../protocol/primitives.ts";
-import { reshardPlan, type ReshardPlan } from "../protocol/reshard.ts";
+import { batchActivated, batchResolved, reshardPlan, type ReshardPlan } from "../protocol/reshard.ts";
 import { statementHash } from "../protocol/statement.ts";
 import { isOver, type Stage } from "../rules/reshard/attempt.ts";
 import { isUnproven } from "../rules/reshard/proof.ts";
@@ -9,7 +9,7 @@ import { getJson, putJson } from "../store/json.ts";
 import type { Change, Store } from "../store/store.ts";
 import { JsonTable } from "../store/table.ts";
 
-const stages = ["joined", "renounced", "prepared", "withdrawn", "activated", "settled", "burnt"] as const satisfies readonly Stage[];
+const stages = ["joined", "renounced", "prepared", "withdrawn", "activated", "answered", "answered-active", "settled", "burnt"] as const satisfies readonly Stage[];
 
 const kept = z.strictObject({
   plan: reshardPlan,
@@ -18,6 +18,10 @@ const kept = z.strictObject({
   batch: hash.nullable(),
   /** Whether this attempt brought or took a holder, and came into force here. */
   changed: z.boolean(),
+  /** Certificate D, where it is in hand: who settled shows it. */
+  activated: z.array(batchActivated).optional(),
+  /** What was answered to people, or what all the answers made of this box. */
+  answer: batchResolved.shape.body.omit({ plan: true }).optional(),
 });
 export type KeptAttempt = z.infer<typeof kept>;
 
@@ -77,10 +81,13 @@ export class Attempts {
     return new Set(this.all().filter((one) => this.#isRecent(one)).flatMap(({ plan }) => plan.body.keys.map(({ key }) => key)));
   }
 
-  /** Attempts that are over, replaced for every key, and outside the window: nobody asks for them but by certificate. */
+  /**
+   * Attempts that are over, replaced for every key, and outside the window: nobody asks for them but by certificate. An
+   * answer is for ever: forgotten, it could be given to a second list, or D be believed that it has ruled out.
+   */
   prune(next: ReshardPlan): Change[] {
     const replaced = new Set(next.body.keys.map(({ key }) => key));
-    return this.all().filter((one) => isOver(one.stage) && !this.#isRecent(one) && one.plan.body.keys.every(({ key }) => replaced.has(key)))
+    return this.all().filter((one) => isOver(one.stage) && one.answer === undefined && !this.#isRecent(one) && one.plan.body.keys.every(({ key }) => replaced.has(key)))
       .map(({ plan }) => this.#table.del(statementHash(plan)));
   }
 

@@ -66,6 +66,7 @@ export class Box {
       "reshard-settle": async (settlement) => ({ destroyed: await reshards.settle(settlement) }),
       "reshard-burn": async ({ plan }) => ({ burn: await reshards.burn(plan) }),
       "reshard-reveal": async ({ plan, check }) => ({ ephemeral: await reshards.reveal(plan, check) }),
+      "reshard-resolve": ({ plan, approval }) => reshards.resolve(plan, approval),
       "reshard-bury": async (burial) => ({ destroyed: await reshards.bury(burial) }),
       quarantine: async ({ box, reason, since }) => {
         if (box === parts.box) throw new Refusal("QUARANTINED", `${box} is told of its own quarantine by the record only`);

@@ -2,7 +2,7 @@ import type { Evidence } from "../protocol/evidence.ts";
 import { releaseContext } from "../protocol/key-record.ts";
 import { approvalWindowMs } from "../protocol/nonces.ts";
 import { counter, type Sealed } from "../protocol/primitives.ts";
-import { challengeMessage, type RequestFields } from "../protocol/request.ts";
+import { challengeMessage, isApproval, type RequestFields } from "../protocol/request.ts";
 import { judgeUse, type Judged } from "../rules/judge.ts";
 import { Refusal } from "../rules/refusal.ts";
 import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
@@ -50,7 +50,7 @@ export class Holder {
     const { records, nonces, box, site, hsm } = this.#parts;
     const judged = judgeUse(fields, evidence, records.judge(box, (own) => nonces.honours(own), coordinatorBoot));
     const { key, operation } = fields.use.body;
-    if (operation === "create" || operation === "reshard" || operation === "record") throw new Refusal("PLAN_REFUSED", "keys are made and re-sharded by PLAN and DEAL, and the site record has no shard");
+    if (operation === "create" || isApproval(operation)) throw new Refusal("PLAN_REFUSED", "keys are made and re-sharded by PLAN and DEAL, and the site record has no shard");
     const shard = this.#serving(key, fields);
     this.#requests.see(judged.digest, fields.deadlineMs);
     if (this.#requests.leftMs(judged.digest) <= 0) throw new Refusal("STALE_REQUEST", "the request's time is over");

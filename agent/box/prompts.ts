@@ -42,7 +42,8 @@ function parametersInWords({ holders, ...numbers }: ReshardParameters): string {
 
 /** Nobody is asked to approve a version that could not follow. Throws RecordError. */
 function wordsFor(fields: AnyFields, next: SiteRecordBody | undefined, current: SiteRecord): string[] {
-  const { by, body: { operation, resource, key, reshard } } = fields.use;
+  const { by, body: { operation, resource, key, reshard, recover } } = fields.use;
+  if (recover !== undefined) return [`${by} asks to end the re-shard of key ${key} without ${recover.gone.join(" ")}, gone for good`];
   if (reshard !== undefined) return [`${by} asks to re-shard key ${key}: ${parametersInWords(reshard)}`];
   if (operation !== "record" && next === undefined) return [`${by} asks to ${operation} ${resource} with key ${key}`];
   const proposed = judgeProposal(current, fields, next);

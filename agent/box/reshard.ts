@@ -2,22 +2,24 @@ import type { Join, SealedStatement } from "../protocol/key-record.ts";
 import { atRestAad, keyRecordHash, sharePrefix } from "../protocol/key-record.ts";
 import type { Sealed } from "../protocol/primitives.ts";
 import {
-  batchHash, type BatchActivated, type BatchBurn, type BatchDestroyed, type BatchPrepared, type Burial, type ProvedUse, type ReshardCheck, type ReshardDeal, type ReshardPlan, type Settlement,
+  batchHash, type BatchActivated, type BatchBurn, type BatchDestroyed, type BatchPrepared, type BatchResolved, type Burial, type ProvedUse, type ReshardCheck, type ReshardDeal, type ReshardPlan, type Settlement,
 } from "../protocol/reshard.ts";
 import { signStatement, statementHash } from "../protocol/statement.ts";
-import { stepAttempt, type AttemptEvent, type Transition } from "../rules/reshard/attempt.ts";
+import { isBound, stepAttempt, type AttemptEvent, type Transition } from "../rules/reshard/attempt.ts";
 import { isBuried, isPlanned, isPreparedByAll, isSettled } from "../rules/reshard/certificates.ts";
 import { hashesOf, judgeReshardChecks, recordsOf } from "../rules/reshard/deal.ts";
 import { changes, judgeReshardPlan, mostJump } from "../rules/reshard/plan.ts";
 import { requireProved } from "../rules/reshard/proof.ts";
+import { isTwoSettled } from "../rules/reshard/resolution.ts";
 import { Refusal } from "../rules/refusal.ts";
 import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
 import type { Turns } from "../runtime/turns.ts";
-import type { Change } from "../store/store.ts";
+import { answered, answerTo } from "./answer.ts";
 import type { Approval, Approvals } from "./approval.ts";
 import type { Attempts, KeptAttempt } from "./attempts.ts";
 import { Dealings } from "./dealings.ts";
 import type { Generations } from "./generations.ts";
+import { movesOf } from "./moves.ts";
 import type { BoxParts } from "./parts.ts";
 import type { Shelf, Shelved } from "./shelf.ts";
 
@@ -72,7 +74,7 @@ export class Reshards {
         lastAttempt: (key) => this.#attempts.last(key), isOpen: (key) => open.has(key), changedLately: (key) => changed.has(key),
         approved: approved !== null,
       });
-      if (approved !== null) await this.#approvals.count(approved, plan);
+      if (approved !== null && approval !== null) await this.#approvals.count(approved, approval);
       // Whoever is to be named has been named: another attempt begins on these keys.
       const keys = new Set(plan.body.keys.map(({ key }) => key));
       await this.#dealings.closeAbout((other) => other.body.keys.some(({ key }) => keys.has(key)));
@@ -138,12 +140,15 @@ export class Reshards {
   }
 
   /** Certificate D → DESTROYED, or null while a request on the old epoch still runs here. */
-  settle({ plan, batch, activated }: Settlement): Promise<BatchDestroyed | null> {
+  settle({ plan, batch, activated, resolution }: Settlement): Promise<BatchDestroyed | null> {
     return this.#turns.run(async () => {
       if (!isSettled({ plan, batch, activated }, this.#parts.records.current)) throw new Refusal("CERTIFICATE_INVALID", "too few new holders have activated this attempt");
       const attempt = this.#getOrBegin(plan);
       if (attempt.batch !== null && attempt.batch !== batch) throw new Refusal("CERTIFICATE_INVALID", "the certificate is for other records than those prepared here");
-      await this.#commit({ ...attempt, batch }, this.#step(attempt, "settle"));
+      // Whoever has not answered settles by D alone.
+      const answers = resolution !== undefined && isTwoSettled(plan, resolution, this.#parts.records.current) ? resolution : undefined;
+      const answer = answers === undefined ? attempt.answer : answered(this.#parts.box, attempt, answers.gone, "settled");
+      await this.#commit({ ...attempt, batch, activated, ...(answer === undefined ? {} : { answer }) }, this.#step(attempt, answers === undefined ? "settle" : "forward"));
       return await this.#destroyed(plan, "old");
     });
   }
@@ -151,9 +156,8 @@ export class Reshards {
   /** The coordinator's order → BURN; never after ACTIVATED. */
   burn(plan: ReshardPlan): Promise<BatchBurn> {
     return this.#turns.run(async () => {
-      if (!isPlanned(plan, this.#parts.records.current)) throw new Refusal("PLAN_REFUSED", "the plan is not signed by the coordinator");
       this.#requireHolder(plan);
-      this.#requireNotPast(plan);
+      this.#requireOrder(plan);
       const attempt = this.#getOrBegin(plan);
       await this.#commit(attempt, this.#step(attempt, "burn"));
       await this.#dealings.closeReceiving(statementHash(plan));
@@ -167,9 +171,23 @@ export class Reshards {
       const { plan } = burial;
       if (!isBuried(burial, this.#parts.records.current)) throw new Refusal("CERTIFICATE_INVALID", "too few new holders have signed BURN for this attempt");
       const attempt = this.#getOrBegin(plan);
-      await this.#commit(attempt, this.#step(attempt, "bury"));
+      if ("burns" in burial) await this.#commit(attempt, this.#step(attempt, "bury"));
+      else await this.#commit({ ...attempt, answer: answered(this.#parts.box, attempt, burial.resolution.gone, "old") }, this.#step(attempt, "back"));
       await this.#dealings.closeReceiving(statementHash(plan));
       return await this.#destroyed(plan, "next");
+    });
+  }
+
+  /** People say who is gone → this box's one answer, to this list, for ever; with D, if it has it (docs/resharding.md, RESOLVE). */
+  resolve(plan: ReshardPlan, approval: Approval): Promise<{ resolved: BatchResolved; activated: BatchActivated[] }> {
+    return this.#turns.run(async () => {
+      this.#requireOrder(plan);
+      const attempt = this.#getOrBegin(plan);
+      const step = this.#step(attempt, "resolve");
+      const answer = await answerTo(this.#parts, this.#shelf, this.#approvals, attempt, approval, step.to === "settled" ? "settled" : "old");
+      await this.#commit({ ...attempt, answer }, step);
+      await this.#dealings.closeReceiving(statementHash(plan));
+      return { resolved: await this.#sign("batch-resolved", { plan: statementHash(plan), ...answer }), activated: attempt.activated ?? [] };
     });
   }
 
@@ -197,6 +215,11 @@ export class Reshards {
     if (!plan.body.holders.some((holder) => holder.box === box)) throw new Refusal("NOT_A_HOLDER", `the plan does not make ${box} a holder`);
   }
 
+  #requireOrder(plan: ReshardPlan): void {
+    if (!isPlanned(plan, this.#parts.records.current)) throw new Refusal("PLAN_REFUSED", "the plan is not signed by the coordinator");
+    this.#requireNotPast(plan);
+  }
+
   /**
    * An order may be for an attempt that was settled here and is forgotten: then ACTIVATED was signed. A number that is
    * used up says nothing where the box still serves the epoch before: a restored coordinator begins too low.
@@ -214,15 +237,17 @@ export class Reshards {
 
   #step({ stage }: KeptAttempt, event: AttemptEvent): Transition {
     const step = stepAttempt(stage, event);
+    if (step === null && isBound(stage)) throw new Refusal("ATTEMPT_ANSWERED", `${this.#parts.box} has answered in this attempt: only the answers of all move it, and it does not ${event}`);
     if (step === null) throw new Refusal("ATTEMPT_OVER", `${this.#parts.box} is at ${stage} in this attempt and does not ${event}`);
     return step;
   }
 
   /** Stage and shards in one batch: whatever is said afterwards is durable. */
   async #commit(attempt: KeptAttempt, { to, move }: Transition): Promise<void> {
-    if (to === attempt.stage && move === "none" && this.#attempts.get(statementHash(attempt.plan)) !== undefined) return;
+    const known = this.#attempts.get(statementHash(attempt.plan));
+    if (to === attempt.stage && move === "none" && known !== undefined && (known.answer !== undefined || attempt.answer === undefined)) return;
     const { plan } = attempt;
-    const moves = this.#moves(plan, move);
+    const moves = movesOf(this.#shelf, plan, move);
     const inForce = move === "promote" || move === "promote-and-retire" || move === "retire";
     // A certificate that is shown once more, long after, changes nothing and begins no window.
     const changed = attempt.changed || (inForce && moves.length > 0 && this.#changesHolders(plan));
@@ -236,24 +261,6 @@ export class Reshards {
       if (before === undefined) return true;
       const { leave, come } = changes(before, body.holders);
       return leave + come > 0;
-    });
-  }
-
-  /** *current* to *old* first: in one batch the last change of a place counts. */
-  #moves(plan: ReshardPlan, move: Transition["move"]): Change[] {
-    const planHash = statementHash(plan);
-    return plan.body.keys.flatMap(({ key, previous }) => {
-      const before = this.#shelf.find(key, previous);
-      const made = (["next", "current"] as const).map((state) => this.#shelf.get(key, state)).find((one) => one?.record.plan === planHash);
-      const to = (one: Shelved | undefined, state: Shelved["state"]): Change[] => (one === undefined || one.state === state ? [] : this.#shelf.move(one, state));
-      switch (move) {
-        case "none": case "store-next": return [];
-        case "promote": return [...to(before, "old"), ...to(made, "current")];
-        case "retire": return to(before, "retired");
-        case "promote-and-retire": return [...to(before, "retired"), ...to(made, "current")];
-        case "drop-next": return to(made, "retired");
-        case "return-to-old": return [...to(made, "retired"), ...to(before, "current")];
-      }
     });
   }
 

@@ -19,6 +19,7 @@ import { ClientError } from "./errors.ts";
 import type { KeyUser } from "./files.ts";
 import { closableClock, type ClosableClock } from "./closable-clock.ts";
 import { runRecordChange, type RecordChange } from "./change-record.ts";
+import { runRecover, type RecoverAsk, type Recovered } from "./recover.ts";
 import { runReshard, type ReshardAsk, type Resharded } from "./reshard.ts";
 import { bootOfHello, SiteView } from "./site-view.ts";
 import { wholeStatus, type Status } from "./status.ts";
@@ -159,6 +160,11 @@ export class Client implements KeyUser {
   /** Other numbers or other holders for a key, which people approve (docs/resharding.md). Rejects likewise. */
   async reshard(ask: ReshardAsk, options: UseOptions = {}): Promise<Resharded> {
     return await runReshard(this.#useParts, ask, options);
+  }
+
+  /** Ends an attempt that can not end: people say who is gone (docs/resharding.md, RESOLVE). Rejects likewise. */
+  async recover(ask: RecoverAsk, options: UseOptions = {}): Promise<Recovered> {
+    return await runRecover(this.#useParts, ask, options);
   }
 
   /** The sealed site record's next version (protocol.md §2). Rejects likewise. */

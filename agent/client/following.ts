@@ -1,5 +1,5 @@
 import type { UsePart } from "../protocol/messages.ts";
-import { requestCode, requestDigest, withoutEnclave, type AnyFields, type Use } from "../protocol/request.ts";
+import { isApproval, requestCode, requestDigest, type AnyFields, type Use } from "../protocol/request.ts";
 import type { Rule, SiteRecordRef } from "../protocol/site-record.ts";
 import { statementHash } from "../protocol/statement.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -37,7 +37,7 @@ export const suspicious = "do not repeat it before you know why: the coordinator
 function checkAccepted({ boot, siteRecord }: FollowParts, use: Use, fields: AnyFields): void {
   // The hash covers everything but the signature; a second signature over the same words is still ours.
   if (statementHash(fields.use) !== statementHash(use)) throw new ClientError("REQUEST_CHANGED", "the coordinator accepted another request than the one that was signed here", { remedy: suspicious });
-  if (withoutEnclave(use.body.operation) === ("enclave" in fields)) throw new ClientError("REQUEST_CHANGED", "the request was bound to an enclave that it does not need, or to none", { remedy: suspicious });
+  if (isApproval(use.body.operation) === ("enclave" in fields)) throw new ClientError("REQUEST_CHANGED", "the request was bound to an enclave that it does not need, or to none", { remedy: suspicious });
   if (fields.coordinator.boot !== boot()) throw new ClientError("COORDINATOR_CHANGED", "the request was accepted by another session of the coordinator", { remedy: "ask again: it may have been restarted", retryable: true });
   const known = siteRecord();
   if (fields.siteRecord.version !== known?.version || fields.siteRecord.hash !== known.hash) {

@@ -26,6 +26,7 @@ export { clientConfig, readClient, type ClientConfig, type ClientIdentity } from
 export { ClientError, FileError, type ClientErrorCode } from "./errors.ts";
 export { openFile, openStream, sealFile, sealStream, type SealAsk } from "./files.ts";
 export { fileHeader, readHeader, type FileHeader, type HeadedSource } from "./header.ts";
+export type { RecoverAsk, Recovered } from "./recover.ts";
 export type { ReshardAsk, Resharded } from "./reshard.ts";
 export type { Ask, Outcome, Progress, UseOptions } from "./use.ts";
 export { ShardkeepError } from "../runtime/errors.ts";

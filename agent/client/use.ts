@@ -1,6 +1,6 @@
 import { payloadCommitment, saltedPayload } from "../protocol/ciphertext.ts";
 import type { Signer } from "../protocol/es256.ts";
-import type { KeyParameters, RequestFields, ReshardParameters, Use, UseBody } from "../protocol/request.ts";
+import type { KeyParameters, RecoverParameters, RequestFields, ReshardParameters, Use, UseBody } from "../protocol/request.ts";
 import { openResult, ResultError, sealPayload } from "../protocol/result.ts";
 import { generateRecipient } from "../protocol/seal.ts";
 import type { Operation } from "../protocol/site-record.ts";
@@ -26,6 +26,8 @@ export interface Ask {
   /** With operation `create` only. */
   readonly create?: KeyParameters;
 }
+/** One that people approve and no enclave carries out, with its parameters. */
+export type ApprovalAsk = Ask & { readonly reshard?: ReshardParameters; readonly recover?: RecoverParameters };
 
 export interface Outcome {
   /** In secret memory; the caller wipes it. */
@@ -45,14 +47,16 @@ export interface UseParts extends FollowParts {
 const saltBytes = 32;
 
 /** A request, prepared and signed; its payload waits for the enclave. */
-export async function prepare({ site, client, signer, random }: UseParts, { payload, ...ask }: Ask & { readonly reshard?: ReshardParameters }, resultKey: Uint8Array): Promise<{ use: Use; salted: Uint8Array }> {
+export async function prepare({ site, client, signer, random }: UseParts, { payload, ...ask }: ApprovalAsk, resultKey: Uint8Array): Promise<{ use: Use; salted: Uint8Array }> {
   const salt = random.bytes(saltBytes);
   const salted = saltedPayload(salt, payload);
   try {
     const body: UseBody = {
       request: toBase64url(random.bytes(16)), reason: ask.reason, key: ask.key, operation: ask.operation, resource: ask.resource,
       commitment: payloadCommitment(site, salt, payload), resultKey: toBase64url(resultKey),
-      ...(ask.create === undefined ? {} : { create: ask.create }), ...(ask.reshard === undefined ? {} : { reshard: ask.reshard }),
+      ...(ask.create === undefined ? {} : { create: ask.create }),
+      ...(ask.reshard === undefined ? {} : { reshard: ask.reshard }),
+      ...(ask.recover === undefined ? {} : { recover: ask.recover }),
     };
     return { use: await signStatement(signer, "use", site, client, body), salted };
   } catch (error) {

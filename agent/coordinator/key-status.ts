@@ -22,7 +22,7 @@ export function showKey(keys: KeyShelf, journal: Journal, key: string): Promise<
 function exposuresByKey(journal: Journal): ReadonlyMap<string, readonly Exposure[]> {
   const found = new Map<string, Exposure[]>();
   for (const { plan, phase, old } of journal.all()) {
-    if (phase === "planned" || phase === "unproven" || phase === "certified") continue;
+    if (phase === "planned" || phase === "unproven" || phase === "certified" || phase === "resolving") continue;
     const destroyed = journal.destroyedOf(planHashOf(plan));
     const { threshold, nextThreshold, holders, keys } = plan.body;
     for (const { key, epoch, attempt } of keys) {

@@ -1,11 +1,12 @@
 import type { Evidence } from "../protocol/evidence.ts";
 import type { UsePart } from "../protocol/messages.ts";
-import { keyRecordHash } from "../protocol/key-record.ts";
+import { keyRecordHash, type KeyRecord } from "../protocol/key-record.ts";
 import type { Sealed } from "../protocol/primitives.ts";
-import { requestDigest, type ApprovalFields, type ReshardParameters, type Use } from "../protocol/request.ts";
-import type { PlanKey } from "../protocol/reshard.ts";
+import { requestDigest, type ApprovalFields, type RecoverParameters, type ReshardParameters, type Use } from "../protocol/request.ts";
+import type { ReshardPlan } from "../protocol/reshard.ts";
 import type { SiteRecord, SiteRecordBody } from "../protocol/site-record.ts";
 import { statementHash, verifyStatement } from "../protocol/statement.ts";
+import { requireFitting } from "../rules/judge.ts";
 import { ruleFor } from "../rules/policy.ts";
 import { Refusal } from "../rules/refusal.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
@@ -17,6 +18,7 @@ import type { KeyShelf } from "./key-shelf.ts";
 import { Operation, type Shared, type UseResult } from "./operation.ts";
 import type { CoordinatorParts } from "./parts.ts";
 import { RecordChange } from "./record-change.ts";
+import type { Approval } from "./reshard/approved.ts";
 import type { Resharder } from "./reshard/resharder.ts";
 import { SiteError } from "./site-keeper.ts";
 
@@ -113,16 +115,16 @@ export class Operations {
     const known = record.clients.find((one) => one.id === use.by);
     if (known === undefined || use.by !== client || !verifyStatement(use, site.current.site, known.key)) throw new Refusal("REQUEST_FORGED", `the request is not signed by ${client}`);
     if (!record.sealed) throw new Refusal("NOT_SEALED", "the site record is not sealed: no key is made or used", { remedy: "shardkeep site seal" });
-    const { key, operation, resource, create, reshard } = use.body;
+    const { key, operation, resource, create, reshard, recover } = use.body;
     if (operation === "record") throw operationError("NOT_PERMITTED", "the site record is changed by `record-change`, which brings the version");
     const rule = ruleFor(record, key, operation, resource);
     if (rule === undefined) throw operationError("NOT_PERMITTED", `no rule lets anybody ${operation} ${resource} with key ${key}`);
-    if ((operation === "create") !== (create !== undefined)) throw new Refusal("REQUEST_FORGED", "key parameters and operation do not fit");
-    if ((operation === "reshard") !== (reshard !== undefined)) throw new Refusal("REQUEST_FORGED", "re-shard parameters and operation do not fit");
+    requireFitting(use);
     this.#once(use.body.request);
 
     const shared = { rule, requester: known.person, onPart };
     if (reshard !== undefined) return await this.#reshard(use, reshard, shared);
+    if (recover !== undefined) return this.#recover(use, recover, shared);
     if (create === undefined) {
       const served = this.#resharder.serving(key);
       if (served === undefined) throw operationError("NOT_PERMITTED", `there is no key ${key}`);
@@ -141,16 +143,31 @@ export class Operations {
     return new Operation(this.#parts, this.#fleet, { ...shared, kind: "create", fields, enclave, make: birth });
   }
 
-  /** No holder is challenged: every box judges the evidence in JOIN, before it deals or takes anything (docs/resharding.md). */
   async #reshard(use: Use, wanted: ReshardParameters, shared: Shared): Promise<Operation> {
     const { key, request } = use.body;
-    const unknown = (wanted.holders ?? []).filter((box) => this.#parts.site.kindOf(box) !== "box");
-    if (unknown.length > 0) throw new SiteError("UNKNOWN_BOX", `no boxes of this site: ${unknown.join(", ")}`, { remedy: "`shardkeep status` lists the boxes" });
+    this.#requireBoxes(wanted.holders ?? []);
     const { approved } = this.#resharder;
     const plan = await approved.plan(key, wanted, request);
-    const [{ epoch, attempt }] = plan.body.keys as [PlanKey];
-    const fields = this.#fields(use, { epoch, attempt, record: statementHash(plan) });
-    const make = async (evidence: readonly Evidence[]): Promise<UseResult> => ({ digest: requestDigest(fields), record: await approved.carryOut(plan, { fields, evidence: [...evidence] }) });
+    return this.#approve(use, plan, shared, (approval) => approved.carryOut(plan, approval));
+  }
+
+  #recover(use: Use, wanted: RecoverParameters, shared: Shared): Operation {
+    this.#requireBoxes(wanted.gone);
+    const { recoveries } = this.#resharder;
+    const plan = recoveries.plan(use.body.key, wanted);
+    return this.#approve(use, plan, shared, (approval) => recoveries.carryOut(plan, approval));
+  }
+
+  #requireBoxes(named: readonly string[]): void {
+    const unknown = named.filter((box) => this.#parts.site.kindOf(box) !== "box");
+    if (unknown.length > 0) throw new SiteError("UNKNOWN_BOX", `no boxes of this site: ${unknown.join(", ")}`, { remedy: "`shardkeep status` lists the boxes" });
+  }
+
+  /** No holder is challenged: every box judges the evidence in JOIN, before it deals or takes anything, or in RESOLVE (docs/resharding.md). */
+  #approve(use: Use, plan: ReshardPlan, shared: Shared, carryOut: (approval: Approval) => Promise<KeyRecord>): Operation {
+    const planned = plan.body.keys.find(({ key }) => key === use.body.key);
+    const fields = this.#fields(use, { epoch: planned?.epoch ?? 0, attempt: planned?.attempt ?? 0, record: statementHash(plan) });
+    const make = async (evidence: readonly Evidence[]): Promise<UseResult> => ({ digest: requestDigest(fields), record: await carryOut({ fields, evidence: [...evidence] }) });
     return new Operation(this.#parts, this.#fleet, { ...shared, kind: "approve", fields, make });
   }
 

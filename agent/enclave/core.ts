@@ -31,6 +31,7 @@ function mostBytes({ operation, create }: UseBody): number {
   switch (operation) {
     case "create": return create?.imported === true ? mostImported : 0;
     case "reshard":
+    case "recover":
     case "record": return 0;
     case "encrypt":
     case "wrap": return mostPayload - ciphertextOverhead;

@@ -1,13 +1,14 @@
 import { decryptUnder, encryptUnder, macUnder, type KeyName } from "../protocol/ciphertext.ts";
+import { isApproval } from "../protocol/request.ts";
 import type { Operation } from "../protocol/site-record.ts";
 import type { Random } from "../runtime/random.ts";
 
 /** What is done with a key that exists. */
-export type KeyOperation = Exclude<Operation, "create" | "reshard" | "record">;
+export type KeyOperation = Exclude<Operation, "create" | "reshard" | "recover" | "record">;
 
 /** The rest are no business of an enclave that has combined a key. */
 export function isKeyOperation(operation: Operation): operation is KeyOperation {
-  return operation !== "create" && operation !== "reshard" && operation !== "record";
+  return operation !== "create" && !isApproval(operation);
 }
 
 const uses = { encrypt: "data", decrypt: "data", wrap: "wrap", unwrap: "wrap", mac: "mac" } as const;

@@ -6,7 +6,7 @@ import { activated, certifiedRecord, check, deal, join, keyRecord, plan, prepare
 import { base64url, counter, hash, id, label, publicKey, random128, sealedUpTo } from "./primitives.ts";
 import { anyFields, approvalFields, enclaveKeys, requestFields, use } from "./request.ts";
 import {
-  batchActivated, batchBurn, batchDestroyed, batchPrepared, burial, mostBatchKeys, provedUse, reshardCheck, reshardDeal, reshardedRecord, reshardPlan, settlement,
+  batchActivated, batchBurn, batchDestroyed, batchPrepared, batchResolved, burial, mostBatchKeys, provedUse, reshardCheck, reshardDeal, reshardedRecord, reshardPlan, settlement,
 } from "./reshard.ts";
 import { rule, sitePolicy, siteRecord, siteRecordBody, siteRecordRef } from "./site-record.ts";
 
@@ -63,6 +63,11 @@ const reshardRequests = {
   "reshard-burn": { request: z.strictObject({ plan: reshardPlan }), response: z.strictObject({ burn: batchBurn }) },
   /** After a burnt attempt: a dealer opens its seal to a holder whose CHECK is not what it dealt, and no other. */
   "reshard-reveal": { request: z.strictObject({ plan: hash, check: reshardCheck }), response: z.strictObject({ ephemeral: base64url(32) }) },
+  /** People say who is gone: the box's one answer for ever; where it has settled, with certificate D by which it did. */
+  "reshard-resolve": {
+    request: z.strictObject({ plan: reshardPlan, approval: z.strictObject({ fields: approvalFields, evidence: z.array(evidence).max(16) }) }),
+    response: z.strictObject({ resolved: batchResolved, activated: z.array(batchActivated).max(255) }),
+  },
   /** The BURN certificate; null while what is to be destroyed is not yet. */
   "reshard-bury": { request: burial, response: destroyed },
 } as const satisfies RequestTable;
@@ -139,7 +144,7 @@ export const keyStatus = z.strictObject({
   /** How many holders it shall have. */
   size: z.int(),
   /** The phase of a re-shard that is not decided. */
-  reshard: z.enum(["planned", "unproven", "certified", "burning"]).nullable(),
+  reshard: z.enum(["planned", "unproven", "certified", "burning", "resolving"]).nullable(),
   /** Why it is not re-sharded although it should be. */
   held: z.string().max(64).nullable(),
   exposures: z.array(exposure),

@@ -30,6 +30,12 @@ export const reshardParameters = z.strictObject({
 });
 export type ReshardParameters = z.infer<typeof reshardParameters>;
 
+/** Who will not answer any more in an attempt that can not end: read only with operation `recover`. */
+export const recoverParameters = z.strictObject({
+  gone: z.array(id).min(1).max(255).refine((boxes) => new Set(boxes).size === boxes.length, "a box stands twice"),
+});
+export type RecoverParameters = z.infer<typeof recoverParameters>;
+
 /** What a client wants, signed by its identity key (protocol.md §3). */
 export const useBody = z.strictObject({
   request: random128,
@@ -43,8 +49,21 @@ export const useBody = z.strictObject({
   resultKey: publicKey,
   create: keyParameters.optional(),
   reshard: reshardParameters.optional(),
+  recover: recoverParameters.optional(),
 });
 export type UseBody = z.infer<typeof useBody>;
+
+/** What must stand in a request exactly with the operation of that name. */
+export const parametersOf = { create: "key", reshard: "re-shard", recover: "recovery" } as const;
+
+/**
+ * Whether people approve a step of a re-shard, or a version of the site record: nothing is combined, no enclave takes
+ * part, no holder is challenged.
+ */
+export function isApproval(wanted: Operation): wanted is "reshard" | "recover" | "record" {
+  return wanted === "reshard" || wanted === "recover" || wanted === "record";
+}
+
 export const use = statement("use", useBody);
 export type Use = z.infer<typeof use>;
 
@@ -80,16 +99,11 @@ export const requestFields = z.strictObject({
 });
 export type RequestFields = z.infer<typeof requestFields>;
 
-/** The same of a request by which nothing is combined: no enclave takes part. Key and record are those of its PLAN. */
+/** The same of a request by which nothing is combined ({@link isApproval}). Key and record are those of its PLAN. */
 export const approvalFields = requestFields.omit({ enclave: true });
 export type ApprovalFields = z.infer<typeof approvalFields>;
 export const anyFields = z.union([requestFields, approvalFields]);
 export type AnyFields = z.infer<typeof anyFields>;
-
-/** What needs people and no key: a plan or a version of the record is approved, nothing is combined. */
-export function withoutEnclave(operation: Operation): boolean {
-  return operation === "reshard" || operation === "record";
-}
 
 /** The request digest, 32 bytes as base64url. */
 export function requestDigest(fields: AnyFields): string {

@@ -89,6 +89,13 @@ export type BatchActivated = z.infer<typeof batchActivated>;
 /** BURN: this box has not activated this attempt and never will. */
 export const batchBurn = statement("batch-burn", z.strictObject({ plan: hash }));
 export type BatchBurn = z.infer<typeof batchBurn>;
+const gone = z.array(id).min(1).max(255);
+/**
+ * RESOLVED: the one answer of this box to people who say who is gone, for ever and for this list only. `old`: it has not
+ * settled, and goes back or forward only by the answers of all; `settled`: D was in its hand.
+ */
+export const batchResolved = statement("batch-resolved", z.strictObject({ plan: hash, gone, holds: z.enum(["old", "settled"]) }));
+export type BatchResolved = z.infer<typeof batchResolved>;
 /**
  * DESTROYED: nothing at this box opens them any more, the *old* shards after D, the *next* ones after BURN. On
  * SoftHSM that is the deletion of files (protocol.md §6), and the statement says so.
@@ -103,11 +110,17 @@ export type BatchDestroyed = z.infer<typeof batchDestroyed>;
 export const provedUse = z.strictObject({ fields: requestFields, evidence: z.array(evidence).min(1).max(16), result: hash, sig: signature });
 export type ProvedUse = z.infer<typeof provedUse>;
 
-/** Certificate D: the new epoch is in force, the old one may be destroyed. */
-export const settlement = z.strictObject({ plan: reshardPlan, batch: hash, activated: z.array(batchActivated).min(2).max(255) });
+/** What the boxes that are not `gone` (sorted by name) have answered: all of them, or at least two that have settled. */
+export const resolution = z.strictObject({ gone, answers: z.array(batchResolved).min(2).max(255) });
+export type Resolution = z.infer<typeof resolution>;
+/** Certificate D: the new epoch is in force, the old one may be destroyed. A box that has answered asks for `resolution` as well. */
+export const settlement = z.strictObject({ plan: reshardPlan, batch: hash, activated: z.array(batchActivated).min(2).max(255), resolution: resolution.optional() });
 export type Settlement = z.infer<typeof settlement>;
-/** The BURN certificate: the attempt can never come into force. */
-export const burial = z.strictObject({ plan: reshardPlan, burns: z.array(batchBurn).min(2).max(255) });
+/** The BURN certificate, or that all who are not gone have answered `old`: the attempt can never come into force. */
+export const burial = z.union([
+  z.strictObject({ plan: reshardPlan, burns: z.array(batchBurn).min(2).max(255) }),
+  z.strictObject({ plan: reshardPlan, resolution }),
+]);
 export type Burial = z.infer<typeof burial>;
 
 /** A record that a re-shard made, with its certificate P. */

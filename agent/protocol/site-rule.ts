@@ -2,10 +2,11 @@ import { z } from "zod";
 import { id, label } from "./primitives.ts";
 
 /**
- * What can be asked of a key; `create` makes it, `reshard` changes threshold, size or several holders. `record` is
- * asked of the site itself, under `key: site`: the next version of its record (protocol.md §2).
+ * What can be asked of a key; `create` makes it, `reshard` changes threshold, size or several holders, `recover` says
+ * which boxes are gone where an attempt can not end. `record` is asked of the site itself, under `key: site`: the next
+ * version of its record (protocol.md §2).
  */
-export const operation = z.enum(["create", "encrypt", "decrypt", "wrap", "unwrap", "mac", "reshard", "record"]);
+export const operation = z.enum(["create", "encrypt", "decrypt", "wrap", "unwrap", "mac", "reshard", "recover", "record"]);
 export type Operation = z.infer<typeof operation>;
 
 /** A resource pattern: `*` is one segment, a last `**` is any rest, also none. */

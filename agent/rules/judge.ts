@@ -1,5 +1,5 @@
 import type { Evidence } from "../protocol/evidence.ts";
-import { recordTarget, requestDigest, withoutEnclave, type AnyFields } from "../protocol/request.ts";
+import { isApproval, parametersOf, recordTarget, requestDigest, type AnyFields, type Use } from "../protocol/request.ts";
 import { refOf, type Rule, type SiteRecord } from "../protocol/site-record.ts";
 import { verifyStatement } from "../protocol/statement.ts";
 import { decide, ruleFor, type Attestation } from "./policy.ts";
@@ -52,6 +52,13 @@ export function requireRecord(fields: AnyFields, siteRecord: SiteRecord): void {
   }
 }
 
+/** Parameters stand there exactly with their operation. Throws REQUEST_FORGED. */
+export function requireFitting({ body }: Use): void {
+  for (const name of ["create", "reshard", "recover"] as const) {
+    if ((body.operation === name) !== (body[name] !== undefined)) throw new Refusal("REQUEST_FORGED", `${parametersOf[name]} parameters and operation do not fit`);
+  }
+}
+
 /** What stays true of a request when its time is over: who asked, and the rule that governs. Throws {@link Refusal}. */
 export function judgeAsked(fields: AnyFields, siteRecord: SiteRecord): Judged {
   const record = siteRecord.body;
@@ -60,9 +67,8 @@ export function judgeAsked(fields: AnyFields, siteRecord: SiteRecord): Judged {
   const client = record.clients.find((known) => known.id === use.by);
   if (client === undefined) throw new Refusal("UNKNOWN_CLIENT", `${use.by} is no client of this site`);
   if (!verifyStatement(use, siteRecord.site, client.key)) throw new Refusal("REQUEST_FORGED", `the request is not signed by ${use.by}`);
-  if ((operation === "create") !== (use.body.create !== undefined)) throw new Refusal("REQUEST_FORGED", "key parameters and operation do not fit");
-  if ((operation === "reshard") !== (use.body.reshard !== undefined)) throw new Refusal("REQUEST_FORGED", "re-shard parameters and operation do not fit");
-  if (withoutEnclave(operation) === ("enclave" in fields)) throw new Refusal("REQUEST_FORGED", "an enclave takes part exactly where something is combined or dealt by it");
+  requireFitting(use);
+  if (isApproval(operation) === ("enclave" in fields)) throw new Refusal("REQUEST_FORGED", "an enclave takes part exactly where something is combined or dealt by it");
   // Else the requester would choose by the resource which rule governs the record.
   if (operation === "record" && (key !== recordTarget.key || resource !== recordTarget.resource)) throw new Refusal("REQUEST_FORGED", "the site record is no key and has no resource but itself");
   const rule = ruleFor(record, key, operation, resource);

@@ -33,7 +33,7 @@ void t.test("open until a certificate is in hand", async (t) => {
   const store = openMemoryStore(memoryDisk());
   const attempts = new Attempts(store, new VirtualClock(), 1000);
   const plan = await planOf(7, "payroll", "backup");
-  const openAt: Readonly<Record<Stage, boolean>> = { joined: true, renounced: true, prepared: true, withdrawn: true, activated: true, settled: false, burnt: false };
+  const openAt: Readonly<Record<Stage, boolean>> = { joined: true, renounced: true, prepared: true, withdrawn: true, activated: true, answered: true, "answered-active": true, settled: false, burnt: false };
   for (const [stage, open] of Object.entries(openAt) as [Stage, boolean][]) {
     await store.commit(attempts.put({ plan, stage, batch: null, changed: false }));
     t.strictSame([...attempts.openKeys()].sort(), open ? ["backup", "payroll"] : [], stage);

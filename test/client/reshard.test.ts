@@ -1,4 +1,5 @@
 import t from "tap";
+import { runRecover } from "../../agent/client/recover.ts";
 import { runReshard } from "../../agent/client/reshard.ts";
 import type { UseParts } from "../../agent/client/use.ts";
 import type { KeyRecord } from "../../agent/protocol/key-record.ts";
@@ -12,8 +13,10 @@ import { VirtualClock } from "../support/virtual-clock.ts";
 
 const wanted: ReshardParameters = { threshold: 3, size: 5, margin: 1, holders: ["box-1", "box-2", "box-3", "box-4", "box-5"] };
 
+interface Lie { readonly fields?: (honest: ApprovalFields) => object; readonly answer?: (honest: KeyRecord) => object }
+
 /** A coordinator that accepts what it is asked and answers at once, as `lie` says. */
-async function ask(lie: { readonly fields?: (honest: ApprovalFields) => object; readonly answer?: (honest: KeyRecord) => object } = {}) {
+function partsOf(lie: Lie): { said: string[]; parts: UseParts } {
   const said: string[] = [];
   const request = ((name: string, data: { use: Use }, { onPart }: { onPart?: (part: unknown) => void } = {}) => {
     said.push(name);
@@ -25,7 +28,11 @@ async function ask(lie: { readonly fields?: (honest: ApprovalFields) => object; 
     const made = makeCurrent();
     return Promise.resolve({ digest: requestDigest(fields), record: made, ...lie.answer?.(made) });
   }) as unknown as UseParts["request"];
-  const parts: UseParts = { site: "demo", client: "cli", signer: keys["cli"]!, request, clock: new VirtualClock(), random: systemRandom, boot: () => boot, siteRecord: () => refOf(record) };
+  return { said, parts: { site: "demo", client: "cli", signer: keys["cli"]!, request, clock: new VirtualClock(), random: systemRandom, boot: () => boot, siteRecord: () => refOf(record) } };
+}
+
+async function ask(lie: Lie = {}) {
+  const { said, parts } = partsOf(lie);
   return { said, outcome: await runReshard(parts, { key: "payroll", reason: "test", wanted }) };
 }
 
@@ -43,4 +50,13 @@ void t.test("a coordinator that lies", async (t) => {
     { plan: filled(32, 1) }, { key: "other" }, { epoch: 5 }, { attempt: 7 }, { threshold: 2 }, { size: 4 }, { margin: 0 }, { holders: others }, { holders: [{ ...first!, box: "box-9" }, ...others] },
   ];
   for (const lie of lies) await t.rejects(ask({ answer: (made) => ({ record: { ...made, ...lie } }) }), { code: "RESULT_INVALID" }, Object.keys(lie).join());
+});
+
+/** What comes back of people's word that box-9 is gone, in attempt 6 at epoch 4. */
+const recover = (answer: Partial<KeyRecord>) => runRecover(partsOf({ answer: (made) => ({ record: { ...made, ...answer } }) }).parts, { key: "payroll", reason: "test", gone: ["box-9"] });
+
+void t.test("a recovery ends forward with the record of that plan, back with one before it, and with no other", async (t) => {
+  t.match(await recover({}), { isForward: true, fields: { use: { body: { operation: "recover", recover: { gone: ["box-9"] }, resource: "payroll" } } } });
+  t.match(await recover({ epoch: 3, attempt: 2, plan: filled(32, 1) }), { isForward: false, record: { epoch: 3 } });
+  for (const lie of [{ plan: filled(32, 1) }, { epoch: 5 }, { attempt: 7 }, { key: "other" }, { key: "other", epoch: 3 }]) await t.rejects(recover(lie), { code: "RESULT_INVALID" }, JSON.stringify(lie));
 });

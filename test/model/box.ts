@@ -33,7 +33,8 @@ export interface Box {
   readonly signed: readonly number[];
 }
 
-export type BoxEvent = AttemptEvent | "join";
+/** What people say, and what is answered to them, is in `resolve.ts`. */
+export type BoxEvent = Exclude<AttemptEvent, "resolve" | "back" | "forward"> | "join";
 type Places = Pick<Box, "next" | "current" | "old">;
 
 /** Boxes that the plans treat alike are interchangeable; `box` is one of them. */
@@ -85,7 +86,7 @@ export class BoxRules {
     if (event === "burn" && stage === "unknown" && number <= box.last && this.#rules.refusesForgotten) return null;
     const step = this.#rules.attempt[stage === "unknown" ? "joined" : stage][event];
     if (step === undefined || (step.move === "store-next" && !box.live[plan]!)) return null;
-    const sign = step.sign === null ? 0 : signs[step.sign];
+    const sign = step.sign === null || step.sign === "resolved" ? 0 : signs[step.sign];
     return {
       ...box, ...shelve(box, step.move, previous, plan + 1),
       stages: box.stages.with(plan, step.to),
@@ -110,7 +111,7 @@ export class BoxRules {
       seen.add(restart(at));
       for (const { to, sign } of Object.values(attempt[at])) {
         seen.add(to);
-        if (sign !== null) found |= signs[sign];
+        if (sign !== null && sign !== "resolved") found |= signs[sign];
       }
       if (isOver(at)) found |= forgotten;
     }

@@ -1,10 +1,10 @@
-import { stepAttempt, type Stage } from "../../agent/rules/reshard/attempt.ts";
+import { isBound, stepAttempt, type AttemptEvent, type Stage } from "../../agent/rules/reshard/attempt.ts";
 import { activationsNeeded, burnsNeeded } from "../../agent/rules/reshard/certificates.ts";
 
 /**
- * RESOLVE of protocol.md §7, which the product does not have, after certificate P: a refresh by `boxes` honest boxes and
- * perhaps one that lies. The coordinator lies: whatever was signed reaches anybody at any time. People have named boxes
- * gone; these may be alive all the same. All else is the product's own table and counts.
+ * RESOLVE after certificate P: a refresh by `boxes` honest boxes and perhaps one that lies. The coordinator lies: whatever
+ * was signed reaches anybody at any time. People have named boxes gone; these may be alive all the same. Table and counts
+ * are the product's own, but for the two rules that a setting can weaken to what protocol.md §7 had.
  */
 export interface Resolving {
   readonly boxes: number;
@@ -20,10 +20,11 @@ export interface Resolving {
 }
 
 interface Box { readonly stage: Stage; readonly activated: boolean; readonly burn: boolean; readonly answer: "none" | "old" | "settled" }
+const shows = { D: "settle", BURN: "bury", back: "back", forward: "forward" } as const satisfies Record<Certificate, AttemptEvent>;
 type State = readonly Box[];
 type Certificate = "D" | "BURN" | "back" | "forward";
 
-const serves = { joined: ["old"], renounced: ["old"], prepared: ["old"], withdrawn: ["old"], activated: ["old", "new"], settled: ["new"], burnt: ["old"] } as const satisfies Record<Stage, readonly ("old" | "new")[]>;
+const serves = { joined: ["old"], renounced: ["old"], prepared: ["old"], withdrawn: ["old"], activated: ["old", "new"], answered: ["old"], "answered-active": ["old", "new"], settled: ["new"], burnt: ["old"] } as const satisfies Record<Stage, readonly ("old" | "new")[]>;
 
 function certificatesOf(state: State, { boxes, threshold, gone, liar, forwardNeeded }: Resolving): Certificate[] {
   const more = Number(liar);
@@ -46,19 +47,17 @@ function isWorthIt({ boxes, threshold, gone }: Pick<Resolving, "boxes" | "thresh
 
 /** What a certificate makes of a box; the box itself where it refuses. */
 function shown(box: Box, certificate: Certificate, { settlesAfterAnswer }: Resolving): Box {
-  if (certificate === "D" && box.answer === "old" && !settlesAfterAnswer) return box;
-  const step = stepAttempt(box.stage, certificate === "D" || certificate === "forward" ? "settle" : "bury");
+  const step = stepAttempt(box.stage, certificate === "D" && isBound(box.stage) && settlesAfterAnswer ? "forward" : shows[certificate]);
   return step === null ? box : { ...box, stage: step.to };
 }
 
 /** What an honest box may do by itself: nothing that it could not sign beside its answer. */
 function* doing(box: Box, isAsked: boolean): Generator<Box> {
-  if (box.answer === "none") {
-    for (const event of ["activate", "burn"] as const) {
-      const step = stepAttempt(box.stage, event);
-      if (step !== null) yield { ...box, stage: step.to, activated: box.activated || step.sign === "activated", burn: box.burn || step.sign === "burn" };
-    }
-    if (isAsked) yield { ...box, answer: box.stage === "settled" ? "settled" : "old" };
+  for (const event of ["activate", "burn", "resolve"] as const) {
+    const step = event === "resolve" && !isAsked ? null : stepAttempt(box.stage, event);
+    if (step === null) continue;
+    const answer = step.sign !== "resolved" || box.answer !== "none" ? box.answer : step.to === "settled" ? "settled" : "old";
+    yield { stage: step.to, activated: box.activated || step.sign === "activated", burn: box.burn || step.sign === "burn", answer };
   }
 }
 

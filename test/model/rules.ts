@@ -5,6 +5,8 @@ import type { PlanJudge } from "../../agent/rules/reshard/plan.ts";
 
 export type AttemptTable = Readonly<Record<Stage, Readonly<Partial<Record<AttemptEvent, Transition>>>>>;
 export type DriveTable = Readonly<Record<Phase, { readonly shows: Message; readonly on: Readonly<Partial<Record<DriveEvent, Phase>>> }>>;
+/** Without people: they are in `resolve.ts`. */
+export type ModelEvent = Exclude<DriveEvent, "recovered" | "answered-old" | "answered-settled">;
 export type Certificate = "P" | "D" | "BURN";
 
 /** Everything that decides in the model. `realRules` are the product's own tables and functions; a break swaps one. */

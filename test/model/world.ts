@@ -1,19 +1,19 @@
-import { isDecided, type DriveEvent, type Message, type Phase } from "../../agent/rules/reshard/drive.ts";
+import { isDecided, type Message, type Phase } from "../../agent/rules/reshard/drive.ts";
 import { writePaper } from "./plans.ts";
 import { everySign } from "./box.ts";
 import { boxEvents, refused, Roster } from "./roster.ts";
-import type { Certificate, Rules } from "./rules.ts";
+import type { Certificate, ModelEvent, Rules } from "./rules.ts";
 import type { Setting } from "./settings.ts";
 
-const phases = ["planned", "unproven", "certified", "settled", "burning", "burnt"] as const satisfies readonly Phase[];
-const messages = ["activate", "settle", "burn", "bury"] as const satisfies readonly Message[];
+const phases = ["planned", "unproven", "certified", "settled", "burning", "burnt", "resolving"] as const satisfies readonly Phase[];
+const messages = ["activate", "settle", "burn", "bury", "resolve"] as const satisfies readonly Message[];
 export const certificates = ["P", "D", "BURN"] as const satisfies readonly Certificate[];
 /** PROVED needs nothing that is in the model: somebody uses the key, now or never. */
-const driveEvents = { "prepared-by-all": "P", "prepared-unproven": "P", "proved": null, "failed": null, "activated-enough": "D", "burnt-enough": "BURN" } as const satisfies Record<DriveEvent, Certificate | null>;
+const driveEvents = { "prepared-by-all": "P", "prepared-unproven": "P", "proved": null, "failed": null, "activated-enough": "D", "burnt-enough": "BURN" } as const satisfies Record<ModelEvent, Certificate | null>;
 
 /**
  * A state: the number of each honest box, and for each plan one number with which certificates there are (3
- * bits), the coordinator's phase (3 bits, 0: not planned) and what it has ever shown (4 bits). What was signed
+ * bits), the coordinator's phase (3 bits, 0: not planned) and what it has ever shown (5 bits). What was signed
  * or shown stays in the network: it may reach anybody at any time, any number of times, or never.
  */
 export interface State {
@@ -24,7 +24,7 @@ export interface State {
 /** Who did what: a box (its place among the honest ones) or, -1, the coordinator. */
 export interface Action {
   readonly actor: number;
-  readonly event: (typeof boxEvents)[number] | DriveEvent | "plan";
+  readonly event: (typeof boxEvents)[number] | ModelEvent | "plan";
   readonly plan: number;
 }
 
@@ -107,7 +107,7 @@ export class World {
   #drives(boxes: readonly number[], plans: readonly number[], plan: number, isFirm: boolean): [Action["event"], Phase][] {
     const phase = phaseOf(plans[plan]!);
     if (phase === undefined) return !isFirm && this.#mayPlan(plans, plan) ? [["plan", "planned"]] : [];
-    return (Object.keys(driveEvents) as DriveEvent[]).flatMap((event): [DriveEvent, Phase][] => {
+    return (Object.keys(driveEvents) as ModelEvent[]).flatMap((event): [ModelEvent, Phase][] => {
       const to = this.rules.drive[phase].on[event];
       const by = driveEvents[event];
       const isUnproven = this.setting.plans[plan]!.witnesses.length === this.setting.threshold;

@@ -1,14 +1,14 @@
 import t from "tap";
 import type { z } from "zod";
 import {
-  batchActivated, batchBurn, batchDestroyed, batchHash, batchPrepared, burial, mostBatchKeys, participantsOf, pieceHash, planKey, provedUse, reshardCheck, reshardDeal, reshardedRecord,
-  reshardPieceContext, reshardPlan, settlement,
+  batchActivated, batchBurn, batchDestroyed, batchHash, batchPrepared, batchResolved, burial, mostBatchKeys, participantsOf, pieceHash, planKey, provedUse, reshardCheck, reshardDeal, reshardedRecord,
+  reshardPieceContext, reshardPlan, resolution, settlement,
 } from "../../agent/protocol/reshard.ts";
 import { boxRequests, clientRequests, keyStatus } from "../../agent/protocol/messages.ts";
-import { reshardParameters } from "../../agent/protocol/request.ts";
+import { recoverParameters, reshardParameters } from "../../agent/protocol/request.ts";
 import { statementHash } from "../../agent/protocol/statement.ts";
 import { toBase64url } from "../../agent/runtime/encoding.ts";
-import { filled, joinsOf, makeActivated, makeBurn, makeCheck, makeCurrent, makeDeal, makePlan, makePrepared, makeSealed, members, refresh } from "../rules/reshard/support.ts";
+import { filled, joinsOf, makeActivated, makeBurn, makeCheck, makeCurrent, makeDeal, makePlan, makePrepared, makeResolved, makeSealed, members, refresh } from "../rules/reshard/support.ts";
 import { makeEvidence, makeFields } from "../rules/support/site.ts";
 
 const enc = toBase64url(new Uint8Array(65).fill(4));
@@ -21,6 +21,8 @@ const checkBody = { transcript: filled(32, 1), holder: { values: [filled(16, 1),
 const check = await makeCheck("box-1", checkBody);
 const [prepared, activated, burn] = [[await makePrepared(plan, batch, "box-1"), await makePrepared(plan, batch, "box-2")], [await makeActivated(plan, batch, "box-1"), await makeActivated(plan, batch, "box-2")], [await makeBurn(plan, "box-1"), await makeBurn(plan, "box-2")]];
 const destroyed = { type: "batch-destroyed", site: "demo", by: "box-1", body: { plan: planHash, of: "old", hsm: "software" }, sig: filled(64, 1) };
+const gone = ["box-5"];
+const answers = [await makeResolved(plan, "box-1", { gone }), await makeResolved(plan, "box-2", { gone })];
 const fields = await makeFields({}, {}, "service");
 const proof = { fields, evidence: [await makeEvidence(filled(32, 1))], result: filled(32, 72), sig: filled(64, 1) };
 const piece = { enc, ct: filled(64, 1) };
@@ -59,10 +61,11 @@ function* lacking(value: unknown): Generator {
 
 void t.test("every statement and message is taken as it is, and not with a field more or less", (t) => {
   const requests = Object.fromEntries(Object.entries(boxRequests).filter(([name]) => name.startsWith("reshard-")));
+  const approved = Object.fromEntries(Object.entries(fields).filter(([name]) => name !== "enclave"));
   const samples: Readonly<Record<string, readonly [z.ZodType, unknown]>> = {
     plan: [reshardPlan, plan], planKey: [planKey, refresh.keys[0]], deal: [reshardDeal, deal], check: [reshardCheck, check],
     prepared: [batchPrepared, prepared[0]], activated: [batchActivated, activated[0]], burn: [batchBurn, burn[0]], destroyed: [batchDestroyed, destroyed],
-    settlement: [settlement, { plan, batch, activated }], burial: [burial, { plan, burns: burn }],
+    settlement: [settlement, { plan, batch, activated }], burial: [burial, { plan, burns: burn }], "burial by answers": [burial, { plan, resolution: { gone, answers } }], resolved: [batchResolved, answers[0]], resolution: [resolution, { gone, answers }],
     record: [reshardedRecord, { record: makeCurrent(), plan, records: [batch], prepared }],
     "reshard-join": [requests["reshard-join"]!.request, { plan, approval: null }], "reshard-join answer": [requests["reshard-join"]!.response, { join: joins[0] }],
     "reshard-deal": [requests["reshard-deal"]!.request, { plan: planHash, joins }], "reshard-deal answer": [requests["reshard-deal"]!.response, { deal, pieces: [piece] }],
@@ -73,6 +76,7 @@ void t.test("every statement and message is taken as it is, and not with a field
     "reshard-settle": [requests["reshard-settle"]!.request, { plan, batch, activated }], "reshard-settle answer": [requests["reshard-settle"]!.response, { destroyed }],
     "reshard-burn": [requests["reshard-burn"]!.request, { plan }], "reshard-burn answer": [requests["reshard-burn"]!.response, { burn: burn[0] }],
     "reshard-reveal": [requests["reshard-reveal"]!.request, { plan: planHash, check }], "reshard-reveal answer": [requests["reshard-reveal"]!.response, { ephemeral: "A".repeat(43) }],
+    "reshard-resolve": [requests["reshard-resolve"]!.request, { plan, approval: { fields: approved, evidence: proof.evidence } }], "reshard-resolve answer": [requests["reshard-resolve"]!.response, { resolved: answers[0], activated }],
     "reshard-bury": [requests["reshard-bury"]!.request, { plan, burns: burn }], "reshard-bury answer": [requests["reshard-bury"]!.response, { destroyed }],
     "operation-over": [boxRequests["operation-over"].request, { digest: batch }],
     "key-reshard": [clientRequests["key-reshard"].request, { key: "payroll" }], "key-reshard answer": [clientRequests["key-reshard"].response, { record: makeCurrent() }],
@@ -88,6 +92,9 @@ void t.test("every statement and message is taken as it is, and not with a field
     t.strictSame(bad, [], `${name}: unknown or missing fields`);
   }
   const nulls: readonly (readonly [string, unknown])[] = [["reshard-settle answer", { destroyed: null }], ["reshard-bury answer", { destroyed: null }], ["reshard-activate", { plan: planHash, prepared, proof: null }]];
+  t.strictSame(settlement.parse({ plan, batch, activated, resolution: { gone, answers } }), { plan, batch, activated, resolution: { gone, answers } });
+  t.notOk(burial.safeParse({ plan, burns: burn, resolution: { gone, answers } }).success, "one or the other");
+  for (const bad of [[], ["box-1", "box-1"], ["A B"]]) t.notOk(recoverParameters.safeParse({ gone: bad }).success, JSON.stringify(bad));
   for (const [name, value] of nulls) t.ok(samples[name]![0].safeParse(value).success, `${name}: not yet`);
   t.end();
 });

@@ -11,7 +11,7 @@ const shelf = mutant("coordinator/key-shelf");
 /** What the coordinator journals before it says it, and carries to its end. */
 export const coordinatorMutants: readonly Mutant[] = [
   { name: "burn-after-p", what: "a coordinator that crashes after P orders to burn", changes: [
-    ...drive("", "", [`certified: { shows: "activate", on: { "activated-enough": "settled" } }`, `certified: { shows: "activate", on: { "activated-enough": "settled", "failed": "burning" } }`]).changes,
+    ...drive("", "", [`certified: { shows: "activate", on: { "activated-enough": "settled", "recovered"`, `certified: { shows: "activate", on: { "activated-enough": "settled", "failed": "burning", "recovered"`]).changes,
     ...resharder("", "", [`entry.phase === "planned" ? stepDrive(entry.phase, "failed") : null`, `stepDrive(entry.phase, "failed")`]).changes,
   ] },
   propose("window-unplanned", "the coordinator changes holders within the window", [`changing && !wish.mayChange`, `false`]),

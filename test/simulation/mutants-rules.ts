@@ -13,7 +13,7 @@ const aWithdrawn = `        burn: go("withdrawn", "none", "burn"),\n        // D
 /** Rules that boxes and coordinator share: the table of an attempt, certificates, limits, and the check of the deals. */
 export const ruleMutants: readonly Mutant[] = [
   attempt("destroy-before-d", "the old shard goes with ACTIVATED", [`activate: go("activated", "promote", "activated")`, `activate: go("activated", "promote-and-retire", "activated")`]),
-  attempt("next-dropped-at-own-burn", "*next* goes with the box's own BURN", [`        burn: go("withdrawn", "none", "burn"),\n        settle: go("settled", "promote-and-retire"),\n        bury: go("burnt", "drop-next"),\n    },\n    withdrawn`, `        burn: go("withdrawn", "drop-next", "burn"),\n        settle: go("settled", "promote-and-retire"),\n        bury: go("burnt", "drop-next"),\n    },\n    withdrawn`]),
+  attempt("next-dropped-at-own-burn", "*next* goes with the box's own BURN", [`        burn: go("withdrawn", "none", "burn"),\n        settle: go("settled", "promote-and-retire"),\n        bury: go("burnt", "drop-next"),\n    }),\n    withdrawn`, `        burn: go("withdrawn", "drop-next", "burn"),\n        settle: go("settled", "promote-and-retire"),\n        bury: go("burnt", "drop-next"),\n    }),\n    withdrawn`]),
   certificates("d-one-less", "D takes n'-2", [`Math.max(3, holders - 1)`, `Math.max(2, holders - 2)`]),
   certificates("burn-one-less", "the BURN certificate takes one less", [`activationsNeeded(holders) + 2`, `activationsNeeded(holders) + 1`]),
   reshare("mask-kept", "one mask for every attempt", [`const mask = random.bytes(16);`, `const mask = new Uint8Array(globalThis.keptMask ??= random.bytes(16));`]),

@@ -45,12 +45,14 @@ async function everyMessage(site: InProcessSite): Promise<{ requests: Messages; 
   await finish(site, change);
   end();
   const { plan } = requests.get("reshard-join") as { plan: unknown };
+  const approved = Object.fromEntries(Object.entries((requests.get("prompt") as { fields: object }).fields).filter(([name]) => name !== "enclave"));
   const { record } = site;
   const { people, roles, clients } = record.body;
   const person = { person: "alice", finger: "index" };
   const others = {
     quarantine: { box: "box-9", reason: "HSM_COMPROMISED", since: 1 }, "record-chain": { after: 1 }, "finger-enrol": { ...person, box: "box-1" }, "finger-forget": { ...person, box: "box-1" }, enrol: person, unenrol: person, "prompt-cancel": { digest: "A".repeat(43) },
     probe: { nonce: "A".repeat(22) }, "operation-over": { digest: "A".repeat(43) }, "box-pause": { box: "box-9", forMs: 1000 }, "box-resume": { box: "box-9" }, "reshard-burn": { plan }, "reshard-bury": { plan, burns: [] },
+    "reshard-resolve": { plan, approval: { fields: approved, evidence: [] } },
     "reshard-reveal": { plan: "A".repeat(43), check: { type: "reshard-check", site: "test", by: "box-1", body: { transcript: "A".repeat(43), holder: null, witness: null }, sig: "A".repeat(86) } },
     hello: { nonce: "A".repeat(22) }, cancel: { request: "A".repeat(22) }, status: {}, "key-show": { key: "payroll" }, "box-approve": { request: { by: "box-1" } },
     "client-approve": { id: "cli", key: clients[0]!.key, tlsKey: "PEM", admin: true }, "site-seal": {}, "person-remove": { person: "alice" },

@@ -1,11 +1,12 @@
 import type { Approval } from "../../agent/box/approval.ts";
 import type { Join, KeyRecord, SealedStatement } from "../../agent/protocol/key-record.ts";
 import type { Sealed } from "../../agent/protocol/primitives.ts";
-import { batchHash, participantsOf, type BatchActivated, type BatchBurn, type BatchPrepared, type ProvedUse, type ReshardCheck, type ReshardDeal, type ReshardPlan } from "../../agent/protocol/reshard.ts";
+import { batchHash, participantsOf, type BatchActivated, type BatchBurn, type BatchPrepared, type BatchResolved, type ProvedUse, type ReshardCheck, type ReshardDeal, type ReshardPlan } from "../../agent/protocol/reshard.ts";
 import { signStatement, statementHash } from "../../agent/protocol/statement.ts";
 import { hashesOf, recordsOf } from "../../agent/rules/reshard/deal.ts";
 import { planKeyOf } from "../rules/reshard/support.ts";
 import { boot } from "../rules/support/site.ts";
+import { recovery } from "./reshard-approval.ts";
 import { site, type FleetBox, type ReshardFleet } from "./reshard-fleet.ts";
 
 /** One attempt driven by hand: each step asks everybody whom it concerns and keeps what they said. */
@@ -91,6 +92,12 @@ export class HandAttempt {
 
   settle(activated: readonly BatchActivated[], boxes: readonly FleetBox[] = this.everybody) {
     return Promise.all(boxes.map(({ reshards }) => reshards.settle({ plan: this.plan, batch: this.batch, activated: [...activated] })));
+  }
+
+  /** Each box's answer to people who named these gone. */
+  async resolve(boxes: readonly FleetBox[], gone: readonly string[]): Promise<BatchResolved[]> {
+    const approval = await recovery(this.fleet, this.plan, gone);
+    return await Promise.all(boxes.map(async ({ reshards }) => (await reshards.resolve(this.plan, approval)).resolved));
   }
 
   bury(burns: readonly BatchBurn[], boxes: readonly FleetBox[] = this.everybody) {

@@ -28,7 +28,7 @@ export interface Sent { readonly name: string; readonly box: string; readonly pl
 /** What a phase lets the coordinator say. */
 const saidIn: Readonly<Record<string, Phase>> = {
   "reshard-join": "planned", "reshard-deal": "planned", "reshard-seal": "planned", "reshard-check": "planned", "reshard-prepare": "planned",
-  "reshard-activate": "certified", "reshard-settle": "settled", "reshard-burn": "burning", "reshard-bury": "burnt",
+  "reshard-activate": "certified", "reshard-settle": "settled", "reshard-burn": "burning", "reshard-bury": "burnt", "reshard-resolve": "resolving",
 };
 
 /**
@@ -132,6 +132,7 @@ export class CoordinatorBench {
       "reshard-activate": async ({ plan, prepared, proof }: Data<"reshard-activate">) => ({ activated: await reshards.activate(plan, prepared, proof) }),
       "reshard-settle": async (settlement: Data<"reshard-settle">) => ({ destroyed: await reshards.settle(settlement) }),
       "reshard-burn": async ({ plan }: Data<"reshard-burn">) => ({ burn: await reshards.burn(plan) }),
+      "reshard-resolve": ({ plan, approval }: Data<"reshard-resolve">) => reshards.resolve(plan, approval),
       "reshard-bury": async (burial: Data<"reshard-bury">) => ({ destroyed: await reshards.bury(burial) }),
       "probe": async ({ nonce }: Data<"probe">) => ({ mac: toBase64url(await hsm.mac({ box: id, message: probeMessage(site, nonce, id) })), inventory: filled(32, 0), verified: null }),
       "quarantine": async ({ box, reason }: Data<"quarantine">) => { await records.quarantine(box, reason); return {}; },

@@ -8,7 +8,7 @@ import { systemRandom } from "../../agent/runtime/random.ts";
 import { coordinatorId, type InProcessSite } from "./in-process-site.ts";
 
 /** What the product's client logic works with, as this client of the site. */
-function clientParts(site: InProcessSite, client: string): UseParts {
+export function partsOf(site: InProcessSite, client: string): UseParts {
   const { exchange, signer } = site.clients.get(client)!;
   return {
     site: "test", client, signer, clock: site.clock, random: systemRandom,
@@ -20,14 +20,14 @@ function clientParts(site: InProcessSite, client: string): UseParts {
 
 /** One use through the product's own client logic; resolves or rejects while the test moves clock and fingers. */
 export function use(site: InProcessSite, client: string, ask: Partial<Ask> & Pick<Ask, "operation">, onProgress: (progress: Progress) => void = () => undefined): Promise<Outcome> {
-  const outcome = runUse(clientParts(site, client), { key: "payroll", resource: "payroll/march", reason: "test", payload: new Uint8Array(), ...ask }, { onProgress });
+  const outcome = runUse(partsOf(site, client), { key: "payroll", resource: "payroll/march", reason: "test", payload: new Uint8Array(), ...ask }, { onProgress });
   outcome.catch(() => undefined); // its end is looked at later
   return outcome;
 }
 
 /** A re-shard that people approve, likewise; by `cli`. */
 export function reshard(site: InProcessSite, wanted: ReshardAsk["wanted"], onProgress: (progress: Progress) => void = () => undefined): Promise<Resharded> {
-  const outcome = runReshard(clientParts(site, "cli"), { key: "payroll", reason: "test", wanted }, { onProgress });
+  const outcome = runReshard(partsOf(site, "cli"), { key: "payroll", reason: "test", wanted }, { onProgress });
   outcome.catch(() => undefined);
   return outcome;
 }
@@ -35,7 +35,7 @@ export function reshard(site: InProcessSite, wanted: ReshardAsk["wanted"], onPro
 /** The next version of the site record, likewise. */
 export function changeRecord(site: InProcessSite, client: string, edit: Edit, onProgress: (progress: Progress) => void = () => undefined, signal?: AbortSignal): Promise<SiteRecord> {
   const change = { body: nextBody(site.record, edit), reason: "test" };
-  const record = runRecordChange(clientParts(site, client), site.record, change, { onProgress, ...(signal === undefined ? {} : { signal }) });
+  const record = runRecordChange(partsOf(site, client), site.record, change, { onProgress, ...(signal === undefined ? {} : { signal }) });
   record.catch(() => undefined);
   return record;
 }

@@ -1,12 +1,14 @@
 import { boxRequests } from "../../protocol/messages.ts";
-import type { BatchActivated, BatchBurn, BatchDestroyed } from "../../protocol/reshard.ts";
+import type { BatchActivated, BatchBurn, BatchDestroyed, BatchResolved, Resolution } from "../../protocol/reshard.ts";
 import { isByBox } from "../../rules/birth.ts";
 import { doubleSigners, isBuried, isSettled } from "../../rules/reshard/certificates.ts";
-import { driveTable, isDecided, stepDrive } from "../../rules/reshard/drive.ts";
+import { driveTable, isDecided, stepDrive, type Phase } from "../../rules/reshard/drive.ts";
+import { askedOf, isAllOld, isSameGone, isTwoSettled } from "../../rules/reshard/resolution.ts";
 import { Turns } from "../../runtime/turns.ts";
 import type { Fleet } from "../fleet.ts";
 import type { KeyShelf } from "../key-shelf.ts";
 import type { CoordinatorParts } from "../parts.ts";
+import type { Approval } from "./approved.ts";
 import type { Entry, Journal } from "./journal.ts";
 import { planHashOf } from "./plan-hash.ts";
 
@@ -67,6 +69,10 @@ export class Driver {
       case "unproven": return [];
       case "certified": return holders.filter((box) => !activated.has(box));
       case "burning": return holders.filter((box) => !burns.has(box));
+      case "resolving": {
+        const { gone = [], answers = [] } = entry.resolution ?? {};
+        return askedOf(entry.plan, gone).filter((box) => !answers.some(({ by }) => by === box));
+      }
       case "settled":
       case "burnt": return this.#journal.concerned(entry).filter((box) => !this.#journal.destroyedOf(planHash).has(box));
     }
@@ -103,16 +109,62 @@ export class Driver {
         await this.#took(planHash, box, burn, () => { this.#of(planHash).burns.set(box, burn); });
         return;
       }
+      case "resolving": {
+        if (entry.resolution === undefined) return;
+        const { resolved, activated } = await exchange.request(boxRequests, "reshard-resolve", box, { plan, approval: entry.resolution.approval }, options);
+        await this.#turns.run(() => this.#answered(planHash, box, resolved, activated));
+        return;
+      }
       case "settled": {
-        const { destroyed } = await exchange.request(boxRequests, "reshard-settle", box, { plan, batch: entry.batch ?? "", activated: entry.activated }, options);
+        const { destroyed } = await exchange.request(boxRequests, "reshard-settle", box, { plan, batch: entry.batch ?? "", activated: entry.activated, ...(entry.resolution === undefined ? {} : { resolution: certified(entry.resolution) }) }, options);
         await this.#keepDestroyed(planHash, box, "old", destroyed);
         return;
       }
       case "burnt": {
-        const { destroyed } = await exchange.request(boxRequests, "reshard-bury", box, { plan, burns: entry.burns }, options);
+        const { destroyed } = await exchange.request(boxRequests, "reshard-bury", box, { plan, ...(entry.resolution === undefined ? { burns: entry.burns } : { resolution: certified(entry.resolution) }) }, options);
         await this.#keepDestroyed(planHash, box, "next", destroyed);
       }
     }
+  }
+
+  /** What people have said is durable before any box is asked; said again, it brings fresh evidence of the same. False: it has been decided. */
+  recover(planHash: string, gone: readonly string[], approval: Approval): Promise<boolean> {
+    return this.#turns.run(async () => {
+      const entry = this.#journal.get(planHash);
+      const next = entry?.phase === "resolving" ? entry.phase : entry === undefined ? null : stepDrive(entry.phase, "recovered");
+      if (entry === undefined || next === null) return false;
+      await this.#journal.put({ ...entry, phase: next, resolution: { gone: [...gone], approval, answers: entry.resolution?.answers ?? [] } });
+      this.#parts.log.warn("re-shard recovery", { key: approval.fields.use.body.key, gone: gone.join(" "), asked: askedOf(entry.plan, gone).join(" ") });
+      this.drive();
+      return true;
+    });
+  }
+
+  /** An answer is kept at once: it is not lost in a crash, nor asked for twice. */
+  async #answered(planHash: string, box: string, resolved: BatchResolved, activated: readonly BatchActivated[]): Promise<void> {
+    const entry = this.#journal.get(planHash);
+    const { resolution } = entry ?? {};
+    if (entry?.phase !== "resolving" || resolution === undefined) return;
+    const { body } = resolved;
+    if (resolved.by !== box || body.plan !== planHash || !isSameGone(body.gone, resolution.gone) || !isByBox(resolved, this.#parts.site.current)) {
+      this.#parts.log.warn("re-shard statement not its own", { box });
+      return;
+    }
+    for (const one of activated) if (one.body.plan === planHash && isByBox(one, this.#parts.site.current)) this.#of(planHash).activated.set(one.by, one);
+    const heard = { ...entry, activated: [...this.#of(planHash).activated.values()], resolution: { ...resolution, answers: [...resolution.answers, resolved] } };
+    const phase = this.#phaseAfter(heard);
+    if (phase === null) await this.#journal.put(heard);
+    else await this.#end({ ...heard, phase });
+  }
+
+  /** What all the answers come to. */
+  #phaseAfter({ plan, phase, batch, activated, resolution }: Entry): Phase | null {
+    const { current } = this.#parts.site;
+    if (resolution === undefined) return null;
+    const { gone, answers } = resolution;
+    if (isAllOld(plan, { gone, answers }, current)) return stepDrive(phase, "answered-old");
+    const isForward = batch !== null && isSettled({ plan, batch, activated }, current) && isTwoSettled(plan, { gone, answers }, current);
+    return isForward ? stepDrive(phase, "answered-settled") : null;
   }
 
   async #took(planHash: string, box: string, statement: BatchActivated | BatchBurn, keep: () => void): Promise<void> {
@@ -142,7 +194,11 @@ export class Driver {
     const activated = [...this.#of(planHash).activated.values()];
     const burns = [...this.#of(planHash).burns.values()];
     for (const liar of doubleSigners(plan, activated, burns, record)) await this.#fleet.quarantine(liar, "SIGNED_BOTH_WAYS");
-    if (batch !== null && isSettled({ plan, batch, activated }, record)) {
+    if (entry.resolution !== undefined) {
+      // An ACTIVATED that was under way may have completed D.
+      const next = this.#phaseAfter({ ...entry, activated });
+      if (next !== null) await this.#end({ ...entry, phase: next, activated });
+    } else if (batch !== null && isSettled({ plan, batch, activated }, record)) {
       const next = stepDrive(entry.phase, "activated-enough");
       if (next === null) return;
       await this.#end({ ...entry, phase: next, activated });
@@ -175,4 +231,9 @@ export class Driver {
     }
     return signed;
   }
+}
+
+/** The evidence was judged by each box that answered. */
+function certified({ gone, answers }: Resolution): Resolution {
+  return { gone, answers };
 }

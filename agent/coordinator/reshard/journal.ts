@@ -1,13 +1,15 @@
 import { z } from "zod";
+import { evidence } from "../../protocol/evidence.ts";
 import { keyRecord, type KeyRecord } from "../../protocol/key-record.ts";
 import { hash, id } from "../../protocol/primitives.ts";
-import { batchActivated, batchBurn, batchDestroyed, batchPrepared, participantsOf, provedUse, reshardPlan, type BatchDestroyed } from "../../protocol/reshard.ts";
+import { approvalFields } from "../../protocol/request.ts";
+import { batchActivated, batchBurn, batchDestroyed, batchPrepared, batchResolved, participantsOf, provedUse, reshardPlan, type BatchDestroyed } from "../../protocol/reshard.ts";
 import { isDecided, type Phase } from "../../rules/reshard/drive.ts";
 import { entriesJson, putJson } from "../../store/json.ts";
 import type { Change, Store } from "../../store/store.ts";
 import { planHashOf } from "./plan-hash.ts";
 
-const phases = ["planned", "unproven", "certified", "settled", "burning", "burnt"] as const satisfies readonly Phase[];
+const phases = ["planned", "unproven", "certified", "settled", "burning", "resolving", "burnt"] as const satisfies readonly Phase[];
 
 const entry = z.strictObject({
   plan: reshardPlan,
@@ -22,6 +24,10 @@ const entry = z.strictObject({
   proof: provedUse.nullable(),
   activated: z.array(batchActivated),
   burns: z.array(batchBurn),
+  /** Who is gone, by people's evidence, and what the others have answered so far. */
+  resolution: z.strictObject({
+    gone: z.array(id), approval: z.strictObject({ fields: approvalFields, evidence: z.array(evidence) }), answers: z.array(batchResolved),
+  }).optional(),
 });
 export type Entry = z.infer<typeof entry>;
 const made = z.array(keyRecord);

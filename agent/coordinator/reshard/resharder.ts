@@ -19,6 +19,7 @@ import { Namer } from "./namer.ts";
 import { Patience } from "./patience.ts";
 import { planHashOf } from "./plan-hash.ts";
 import { Proofs } from "./proofs.ts";
+import { Recoveries } from "./recoveries.ts";
 
 interface Order { readonly resolve: (record: KeyRecord) => void; readonly reject: (error: unknown) => void }
 
@@ -40,6 +41,8 @@ export class Resharder {
   readonly approved: ApprovedReshards;
   /** What operations say of attempts that had only t witnesses. */
   readonly proofs: Proofs;
+  /** Attempts that people end. */
+  readonly recoveries: Recoveries;
   readonly #holds = new Map<string, Hold>();
   readonly #orders = new Map<string, Order[]>();
   readonly #deciding = new Map<string, () => void>();
@@ -59,6 +62,7 @@ export class Resharder {
       views: () => this.#views(), wish: (record) => this.#patience.wish(record), isHeld: () => fleet.hold, consider: () => { this.consider(); },
       sign: (plan, record, request) => this.#plan(plan, [record], { nextThreshold: plan.next.threshold, size: plan.next.size, margin: plan.next.margin, request }),
     });
+    this.recoveries = new Recoveries(parts, fleet, keys, journal, this.#driver);
     this.proofs = new Proofs(parts, fleet, journal, this.#driver, this.#patience);
     for (const { record } of keys.all()) if (record.epoch > 1) this.#patience.assumeChanged(record.key);
     this.#driver.onDecided((entry) => { this.#decided(entry); });
@@ -94,7 +98,7 @@ export class Resharder {
     const record = this.#keys.get(key)?.record;
     if (record === undefined || this.#live(record) >= record.threshold) return record;
     for (const { plan, phase } of this.#journal.all()) {
-      if (phase !== "certified") continue;
+      if (phase !== "certified" && phase !== "resolving") continue;
       const planHash = planHashOf(plan);
       const next = this.#journal.recordsOf(planHash).find((one) => one.key === key);
       if (next !== undefined && this.#driver.activatedLive(planHash) >= next.threshold) return next;
@@ -247,6 +251,7 @@ export class Resharder {
     const planHash = planHashOf(plan);
     this.#deciding.get(planHash)?.();
     this.#deciding.delete(planHash);
+    this.recoveries.decided(planHash);
     if (phase === "settled") {
       this.approved.settled(planHash);
       const { leave, come } = changes(old.map((box) => ({ box })), holders);

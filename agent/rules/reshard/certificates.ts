@@ -2,6 +2,7 @@ import { participantsOf, type BatchActivated, type BatchBurn, type BatchPrepared
 import type { SiteRecord } from "../../protocol/site-record.ts";
 import { statementHash, verifyStatement, type Signed } from "../../protocol/statement.ts";
 import { isByBox } from "../birth.ts";
+import { isAllOld } from "./resolution.ts";
 
 /**
  * The certificates of an attempt (protocol.md §7). With n' new holders D takes max(3, n'-1) ACTIVATED and
@@ -40,10 +41,12 @@ export function isSettled({ plan, batch, activated }: Settlement, record: SiteRe
   return isPlanned(plan, record) && count >= activationsNeeded(plan.body.holders.length);
 }
 
-/** The BURN certificate. *next* is dropped only with it. */
-export function isBuried({ plan, burns }: Burial, record: SiteRecord): boolean {
+/** The BURN certificate, or what counts as it. *next* is dropped only with it. */
+export function isBuried(burial: Burial, record: SiteRecord): boolean {
+  const { plan } = burial;
+  if ("resolution" in burial) return isPlanned(plan, record) && isAllOld(plan, burial.resolution, record);
   const planHash = statementHash(plan);
-  const count = signers<BatchBurn>(plan, burns, ({ body }) => body.plan === planHash, record);
+  const count = signers<BatchBurn>(plan, burial.burns, ({ body }) => body.plan === planHash, record);
   return isPlanned(plan, record) && count >= burnsNeeded(plan.body.holders.length);
 }
 

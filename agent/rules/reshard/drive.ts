@@ -5,6 +5,8 @@
  *   planned ──all PREPARED──▶ certified ──D──▶ settled
  *      │  └─(t witnesses)─▶ unproven ──PROVED──┘ (to certified)
  *      └──failed──▶ burning ◀──failed──┘        burning ──BURN certificate──▶ burnt
+ *
+ * From `certified` and `burning` people can say who is gone: ──▶ resolving ──all old──▶ burnt, ──D and two settled──▶ settled.
  */
 export type Phase =
   /** PLAN is said; JOIN to PREPARED are under way, in memory. */
@@ -13,11 +15,13 @@ export type Phase =
   | "unproven"
   /** P is journalled, so it may have been shown: from here on there is no way but forward. */
   | "certified"
-  /** D is journalled. */
+  /** D is journalled, with the answers of two that had settled where people were asked. */
   | "settled"
   /** The order to burn is journalled: P is never shown any more. */
   | "burning"
-  /** The BURN certificate is journalled. */
+  /** People have said who is gone; each answer is journalled. P and the order to burn are not shown any more. */
+  | "resolving"
+  /** The BURN certificate, or that all have answered `old`, is journalled. */
   | "burnt";
 
 export type DriveEvent =
@@ -29,10 +33,14 @@ export type DriveEvent =
   /** A deadline passed, somebody refused, the deals are bad, or a restart lost what was in memory. */
   | "failed"
   | "activated-enough"
-  | "burnt-enough";
+  | "burnt-enough"
+  /** People's evidence of who is gone is complete. */
+  | "recovered"
+  | "answered-old"
+  | "answered-settled";
 
 /** What is shown, again and again, to those who have not answered it. */
-export type Message = "activate" | "settle" | "burn" | "bury" | null;
+export type Message = "activate" | "settle" | "burn" | "bury" | "resolve" | null;
 
 interface Row {
   readonly shows: Message;
@@ -43,9 +51,11 @@ interface Row {
 export const driveTable: Readonly<Record<Phase, Row>> = {
   planned: { shows: null, on: { "prepared-by-all": "certified", "prepared-unproven": "unproven", "failed": "burning" } },
   unproven: { shows: null, on: { "proved": "certified", "failed": "burning" } },
-  certified: { shows: "activate", on: { "activated-enough": "settled" } },
+  certified: { shows: "activate", on: { "activated-enough": "settled", "recovered": "resolving" } },
   settled: { shows: "settle", on: {} },
-  burning: { shows: "burn", on: { "burnt-enough": "burnt" } },
+  burning: { shows: "burn", on: { "burnt-enough": "burnt", "recovered": "resolving" } },
+  // Not by D alone: whoever has answered would not follow.
+  resolving: { shows: "resolve", on: { "answered-old": "burnt", "answered-settled": "settled" } },
   burnt: { shows: "bury", on: {} },
 };
 

@@ -1,7 +1,7 @@
 import { generateSigner } from "../../../agent/protocol/es256.ts";
 import type { Join, KeyRecord, SealedStatement } from "../../../agent/protocol/key-record.ts";
 import { keyRecordHash } from "../../../agent/protocol/key-record.ts";
-import { participantsOf, type BatchActivated, type BatchBurn, type BatchPrepared, type Member, type PlanKey, type ReshardCheck, type ReshardDeal, type ReshardPlan } from "../../../agent/protocol/reshard.ts";
+import { participantsOf, type BatchActivated, type BatchBurn, type BatchPrepared, type BatchResolved, type Member, type PlanKey, type ReshardCheck, type ReshardDeal, type ReshardPlan } from "../../../agent/protocol/reshard.ts";
 import type { SiteRecord } from "../../../agent/protocol/site-record.ts";
 import { signStatement, statementHash } from "../../../agent/protocol/statement.ts";
 import { piecesOf } from "../../../agent/rules/reshard/deal.ts";
@@ -48,3 +48,5 @@ export const makeActivated = (plan: ReshardPlan, batch: string, who: string, cha
   by("batch-activated", site, who, { plan: statementHash(plan), batch, ...change }, signer);
 export const makeBurn = (plan: ReshardPlan, who: string, change: Change<BatchBurn["body"]> = {}, signer = who, site = "demo"): Promise<BatchBurn> =>
   by("batch-burn", site, who, { plan: statementHash(plan), ...change }, signer);
+export const makeResolved = (plan: ReshardPlan, who: string, change: Change<BatchResolved["body"]> = {}, signer = who, site = "demo"): Promise<BatchResolved> =>
+  by("batch-resolved", site, who, { plan: statementHash(plan), gone: ["box-5"], holds: "old" as const, ...change }, signer);
