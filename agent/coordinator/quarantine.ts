@@ -53,7 +53,7 @@ export class Quarantines {
     const { exchange, log } = this.#parts;
     for (const [out, { reason, since }] of this.#out) {
       const told = `${out} ${since} ${box}`;
-      if (this.#told.has(told) || this.has(box)) continue;
+      if (out === box || this.#told.has(told) || this.has(box)) continue;
       this.#told.add(told);
       exchange.request(boxRequests, "quarantine", box, { box: out, reason, since }).catch((error: unknown) => {
         this.#told.delete(told);

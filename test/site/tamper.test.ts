@@ -68,6 +68,7 @@ void t.test("a case that was opened while the agent was dead: locked at its retu
   await site.clock.until(() => epoch(site, "box-5").startsWith("current"), 120_000, "box-5 is a holder again");
   t.strictSame([lockOf(site, "box-5"), panel(site, "box-5").status.tamper?.latched, panel(site, "box-5").status.tamper?.counter], [undefined, false, 2]);
   t.strictSame(await states(site), five.map(() => "ready"));
+  t.notOk(logged.some((line) => line.startsWith("quarantine not told")), "nor is it told of a quarantine that it was in");
 });
 
 void t.test("a running prompt ends at once and nothing of it counts; what a locked box is asked it refuses, also after a restart", async (t) => {
