@@ -17,6 +17,7 @@ import { Prompts } from "./prompts.ts";
 import { Requests } from "./requests.ts";
 import { Reshards } from "./reshard.ts";
 import { Shelf } from "./shelf.ts";
+import { Tamper } from "./tamper.ts";
 
 /** What of its configuration the logic goes by. */
 export type BoxSettings = Pick<BoxConfig, "heartbeatMs" | "reshardWindowMs">;
@@ -42,10 +43,14 @@ export class Box {
     );
     this.#reshards = reshards;
     const enrolments = new Enrolments(parts);
-    parts.records.onChange((before, after) => { void enrolments.follow(before, after); });
+    const tamper = new Tamper(parts, () => { void prompts.cancelAll(); });
+    parts.records.onChange((before, after) => {
+      void enrolments.follow(before, after);
+      tamper.look();
+    });
     const probe = new Probe(parts, shelf);
-    this.#heartbeat = new Heartbeat(parts, shelf, probe, heartbeatMs);
-    parts.exchange.serve(boxRequests, {
+    this.#heartbeat = new Heartbeat(parts, shelf, probe, tamper, heartbeatMs);
+    parts.exchange.serve(boxRequests, tamper.guard<typeof boxRequests>({
       record: ({ chain }) => parts.records.follow(chain),
       prompt: async ({ fields, next }, call) => ({ evidence: await prompts.prompt(fields, next, call.boot, call.part) }),
       "prompt-cancel": async ({ digest }) => { await prompts.cancel(digest); return {}; },
@@ -68,15 +73,15 @@ export class Box {
       "reshard-reveal": async ({ plan, check }) => ({ ephemeral: await reshards.reveal(plan, check) }),
       "reshard-resolve": ({ plan, approval }) => reshards.resolve(plan, approval),
       "reshard-bury": async (burial) => ({ destroyed: await reshards.bury(burial) }),
-      quarantine: async ({ box, reason, since }) => {
-        if (box === parts.box) throw new Refusal("QUARANTINED", `${box} is told of its own quarantine by the record only`);
-        await parts.records.quarantine(box, reason, since);
+      quarantine: async ({ box, reason, since, counter }) => {
+        if (box !== parts.box) await parts.records.quarantine(box, reason, since);
+        else if (since === undefined || !await tamper.acknowledge(counter, since)) throw new Refusal("QUARANTINED", `${box} is told of its own quarantine by the record only`);
         return {};
       },
       enrol: ({ person, finger }, call) => enrolments.enrol(person, finger, call.part),
       probe: ({ nonce }) => probe.answer(nonce),
       unenrol: async ({ person, finger }) => { await enrolments.unenrol(person, finger); return {}; },
-    });
+    }));
     // The coordinator's word gives the first fresh nonce: answer it at once, so that a start is not a wait.
     let heard = "";
     parts.exchange.onEvent((name, data, { boot }) => {

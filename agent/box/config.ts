@@ -26,6 +26,8 @@ export const boxConfig = z.strictObject({
     /** Serial device, best a name of our udev rule. */
     path: z.string(),
     allowEmulated: z.boolean().default(false),
+    /** What it means that its supply was gone, and without a coin cell nobody watched the lid: told, or like an opened case. */
+    unwatched: z.enum(["report", "lock"]).default("report"),
   }).nullable().default(null),
   /** What shows requester, operation, resource and code to the person at the sensor, beside the panel's display. */
   display: z.enum(["none", "console"]).default("console"),

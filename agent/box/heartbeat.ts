@@ -5,6 +5,7 @@ import { version } from "../runtime/version.ts";
 import type { BoxParts } from "./parts.ts";
 import type { Probe } from "./probe.ts";
 import type { Shelf } from "./shelf.ts";
+import type { Tamper } from "./tamper.ts";
 
 /** Beats without a word of the coordinator after which the panel says so. */
 const silentBeats = 5;
@@ -17,6 +18,7 @@ export class Heartbeat {
   readonly #parts: BoxParts;
   readonly #shelf: Shelf;
   readonly #probe: Probe;
+  readonly #tamper: Tamper;
   readonly #everyMs: number;
   readonly #startedAt: number;
   #counter = 0;
@@ -25,10 +27,11 @@ export class Heartbeat {
   #heardAt = -Infinity;
   #cancel: () => void = () => undefined;
 
-  constructor(parts: BoxParts, shelf: Shelf, probe: Probe, everyMs: number) {
+  constructor(parts: BoxParts, shelf: Shelf, probe: Probe, tamper: Tamper, everyMs: number) {
     this.#parts = parts;
     this.#shelf = shelf;
     this.#probe = probe;
+    this.#tamper = tamper;
     this.#everyMs = everyMs;
     this.#startedAt = parts.clock.now();
   }
@@ -66,9 +69,11 @@ export class Heartbeat {
     const { box, exchange, records } = this.#parts;
     this.#underWay += 1;
     try {
+      this.#tamper.look();
       const claims = await this.#claims();
       await exchange.tell(topic({ kind: "box", box, direction: "up", what: "heartbeat" }), "heartbeat", claims, { to: records.current.body.coordinator.id });
       if (claims.holdings !== undefined) this.#toldInventory = claims.inventory;
+      await this.#tamper.tell();
     } finally {
       this.#underWay -= 1;
     }
@@ -80,7 +85,7 @@ export class Heartbeat {
     const sensor = await this.#sensor();
     const verified = await this.#probe.verifyNext();
     const inventory = this.#shelf.inventory();
-    panel?.is({ well: hsm.ok && sensor.state === "ready", coordinator: clock.now() - this.#heardAt < this.#everyMs * silentBeats });
+    panel?.is({ well: hsm.ok && sensor.state === "ready", coordinator: clock.now() - this.#heardAt < this.#everyMs * silentBeats, locked: this.#tamper.locked });
     return {
       counter: ++this.#counter,
       nonce: nonces.issue(),

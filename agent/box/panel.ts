@@ -2,6 +2,7 @@ import type { PanelBridge, PanelStatus } from "../../firmware-bridge/client.ts";
 import type { BoxHeartbeat } from "../protocol/heartbeat.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
+import { lidOf, type Lid, type Unwatched } from "../rules/tamper.ts";
 import type { Display, ShownRequest } from "./display.ts";
 
 /** What a person at the sensor is told for a moment, before the panel goes back to how the box is. */
@@ -13,13 +14,15 @@ export interface BoxHealth {
   readonly well: boolean;
   /** The coordinator was heard of late. */
   readonly coordinator: boolean;
+  /** Its case was opened, whatever the lid is now (protocol.md §8). */
+  readonly locked: boolean;
 }
 
 const passingMs = 4000;
 
 /** How the box is, the gravest first: an opened case outweighs a coordinator that is away. */
-export function lastingState(tamper: PanelStatus["tamper"], { well, coordinator }: BoxHealth): Lasting {
-  if (tamper !== undefined && (tamper.open || tamper.latched)) return "tamper";
+export function lastingState(tamper: PanelStatus["tamper"], { well, coordinator, locked }: BoxHealth): Lasting {
+  if (locked || (tamper !== undefined && (tamper.open || tamper.latched))) return "tamper";
   if (!coordinator) return "no-coordinator";
   return well ? "ready" : "degraded";
 }
@@ -29,22 +32,58 @@ export class BoxPanel {
   readonly #bridge: PanelBridge;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #unwatched: Unwatched;
+  #onLid: () => void = () => undefined;
   #status: PanelStatus = { state: "absent", emulated: false };
-  #health: BoxHealth = { well: true, coordinator: false };
+  #health: BoxHealth = { well: true, coordinator: false, locked: false };
   #passing: Passing | undefined;
   #shown: Passing | Lasting | undefined;
   #cancel: () => void = () => undefined;
 
-  constructor(bridge: PanelBridge, clock: Clock, log: Log) {
+  constructor(bridge: PanelBridge, clock: Clock, log: Log, unwatched: Unwatched) {
     this.#bridge = bridge;
     this.#clock = clock;
     this.#log = log;
+    this.#unwatched = unwatched;
   }
 
   /** The bridge's word that something changed. */
   heard(status: PanelStatus): void {
+    const { unwatched } = this.#status.tamper ?? {};
     this.#status = status;
+    const now = status.tamper?.unwatched;
+    if (now && (now.from !== unwatched?.from || now.to !== unwatched.to)) this.#log.warn("lid unwatched", { from: now.from, to: now.to });
+    this.#onLid();
     this.#show();
+  }
+
+  /** Called at every word of the panel. */
+  onLid(handler: () => void): void {
+    this.#onLid = handler;
+  }
+
+  /** Resolves once a panel has said how its lid is, or after `mostMs`. */
+  firstWord(mostMs: number): Promise<void> {
+    if (this.lid !== undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      const cancel = this.#clock.after(mostMs, resolve);
+      this.onLid(() => {
+        if (this.lid === undefined) return;
+        cancel();
+        resolve();
+      });
+    });
+  }
+
+  /** Undefined while no panel answers. */
+  get lid(): Lid | undefined {
+    const { tamper } = this.#status;
+    return tamper === undefined ? undefined : lidOf(tamper, this.#unwatched);
+  }
+
+  /** Makes the panel forget what it said with `counter`; rejects as the bridge does. */
+  async clearTamper(counter: number): Promise<void> {
+    this.heard(await this.#bridge.clearTamper({ counter }));
   }
 
   /** For the heartbeat. */

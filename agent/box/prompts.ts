@@ -85,6 +85,11 @@ export class Prompts {
     if (this.#queue[0]?.judged.digest === digest) await this.#parts.bridge.cancel({ prompt: digest });
   }
 
+  /** Takes every prompt back: the box has locked. */
+  async cancelAll(): Promise<void> {
+    for (const digest of this.#queue.map(({ judged }) => judged.digest)) await this.cancel(digest).catch((error: unknown) => { this.#parts.log.warn("sensor", { error: String(error) }); });
+  }
+
   async #serve(): Promise<void> {
     if (this.#serving) return;
     this.#serving = true;

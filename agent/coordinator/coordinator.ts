@@ -10,6 +10,7 @@ import { Operations } from "./operations.ts";
 import type { CoordinatorParts } from "./parts.ts";
 import { Journal } from "./reshard/journal.ts";
 import { Resharder } from "./reshard/resharder.ts";
+import { Tampers } from "./tampers.ts";
 
 /** Births of boxes are answered with a heartbeat at once, but not more often than this. */
 const leastBeatMs = 100;
@@ -34,6 +35,7 @@ export class Coordinator {
     const inUse = new InUse();
     this.#resharder = new Resharder(parts, this.#fleet, this.#keys, this.#journal, inUse);
     this.#operations = new Operations(parts, this.#fleet, this.#keys, this.#resharder, inUse);
+    const tampers = new Tampers(parts, this.#fleet);
     this.#fleet.onHeard((box, holdings) => { this.#keys.drive(box, holdings); });
     parts.site.onChange(() => {
       this.#fleet.announceRecord();
@@ -42,6 +44,7 @@ export class Coordinator {
     parts.exchange.onEvent((name, data, { from, boot, fresh }) => {
       if (parts.site.kindOf(from) !== "box") return;
       if (name === "state") this.#fleet.hinted(from, boot, data);
+      if (name === "event" && fresh) tampers.heard(from, data).catch((error: unknown) => { parts.log.error("tamper event not kept", { box: from, error: String(error) }); });
       if (name === "heartbeat" && fresh) this.#fleet.heard(from, boot, data);
       // A birth, or a beat without our nonce: that box has not heard us since our start or its own.
       else if (name === "state" || name === "heartbeat") this.#beat();

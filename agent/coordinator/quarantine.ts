@@ -29,7 +29,9 @@ export class Quarantines {
   convict(box: string, reason: string): boolean {
     const { clock, log, site } = this.#parts;
     const next = { at: clock.now(), tampered: reason === "TAMPERED" };
-    if (!mayConvict(this.#convictions, next, site.current.body.boxes.length)) {
+    // However long ago: those that are still out for it count, also after a restart.
+    const out = [...this.#out.values()].filter((known) => known.reason === "TAMPERED" && this.has(known.box)).map(() => next);
+    if (!mayConvict(next.tampered ? out : this.#convictions, next, site.current.body.boxes.length)) {
       if (next.tampered) log.error("majority tampered: held, no quarantine", { box });
       else log.error("second failing box: held, no quarantine", { box, reason });
       return false;
@@ -51,7 +53,7 @@ export class Quarantines {
     const { exchange, log } = this.#parts;
     for (const [out, { reason, since }] of this.#out) {
       const told = `${out} ${since} ${box}`;
-      if (this.#told.has(told) || this.has(box)) continue;
+      if (out === box || this.#told.has(told) || this.has(box)) continue;
       this.#told.add(told);
       exchange.request(boxRequests, "quarantine", box, { box: out, reason, since }).catch((error: unknown) => {
         this.#told.delete(told);

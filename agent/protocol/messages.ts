@@ -102,7 +102,8 @@ export const boxRequests = {
   "birth-check": { request: z.strictObject({ transcript: hash, sealed: z.array(sealed).max(255) }), response: z.strictObject({ check }) },
   "birth-prepare": { request: z.strictObject({ transcript: hash, checks: z.array(check).max(255) }), response: z.strictObject({ prepared }) },
   /** Of another box: its evidence counts no more until a record version after `since` lifts it (protocol.md §8). */
-  quarantine: { request: z.strictObject({ box: id, reason: z.string().max(64), since: counter.optional() }), response: nothing },
+  /** With `counter` it tells the box itself that its opening of that name was noted. */
+  quarantine: { request: z.strictObject({ box: id, reason: z.string().max(64), since: counter.optional(), counter: z.int().min(0).max(0xffffffff).optional() }), response: nothing },
   activate: { request: certifiedRecord, response: z.strictObject({ activated }) },
   ...reshardRequests,
   enrol: {

@@ -4,6 +4,7 @@ import { EmulatorError } from "./errors.ts";
 import type { FaultRequest } from "./sensor/faults/fault.ts";
 
 export type { SensorState } from "./control-messages.ts";
+export { PanelControl } from "./panel/control.ts";
 export type { FaultRequest } from "./sensor/faults/fault.ts";
 export interface TouchOptions {
   /** 0..100; below 30 no features can be made, below 10 nothing but smear is seen. */

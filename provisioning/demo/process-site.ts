@@ -29,6 +29,8 @@ export interface SitePlan {
   readonly coordinator: Readonly<Record<string, unknown>>;
   /** Beside what every box's configuration has. */
   readonly box?: Readonly<Record<string, unknown>>;
+  /** Boxes that have a panel, at `<box>.panel`. */
+  readonly panels?: readonly string[];
 }
 
 /** Another main file for one box, relative to dist/, and its arguments before `--config`. */
@@ -204,6 +206,7 @@ export class ProcessSite {
       write(box, {
         site: "demo", box, zone: "here", state: box, hsm: hsm(box), broker: `mqtts://127.0.0.1:${this.#port}`,
         sensor: { path: `${box}.tty`, allowEmulated: true }, display: "console", heartbeatMs: 500, ...this.#plan.box,
+        ...(this.#plan.panels?.includes(box) === true ? { panel: { path: `${box}.panel`, allowEmulated: true } } : {}),
       });
     }
   }

@@ -1,4 +1,4 @@
-import { SensorControl } from "../../firmware-bridge/emulators/control.ts";
+import { PanelControl, SensorControl } from "../../firmware-bridge/emulators/control.ts";
 import type { SitePolicy } from "../../agent/protocol/site-record.ts";
 import { DemoError } from "./process.ts";
 import { ProcessSite } from "./process-site.ts";
@@ -43,12 +43,16 @@ const getImageEx = "28";
 const quickCoordinator = { heartbeatMs: 300, suspectMs: 800, probeMs: 500, lostMs: 1600, steadyMs: 1000, flapWindowMs: 1000, reshardWindowMs: 0, reshardStepMs: 4000 };
 const quickBox = { heartbeatMs: 300, reshardWindowMs: 0 };
 
-/** What the sites of the demo differ in: on `quick` a silent box is soon lost, `periodic` has two boxes to spare. */
+/**
+ * What the sites of the demo differ in: on `quick` a silent box is soon lost, `periodic` has two boxes to spare, on
+ * `panel` two boxes have panels: an emulated controller works all the time, so the other sites do without.
+ */
 const kinds = {
-  usual: { boxes: boxIds, coordinator: {}, box: {} },
-  quick: { boxes: boxIds, coordinator: quickCoordinator, box: quickBox },
-  periodic: { boxes: everyBox, coordinator: { reshardPeriodMs: 1000, reshardWindowMs: 0 }, box: quickBox },
-} as const;
+  usual: { boxes: boxIds, coordinator: {}, box: {}, panels: [] },
+  quick: { boxes: boxIds, coordinator: quickCoordinator, box: quickBox, panels: [] },
+  panel: { boxes: boxIds, coordinator: { steadyMs: 1000, reshardWindowMs: 0 }, box: { reshardWindowMs: 0 }, panels: ["box-1", "box-5"] },
+  periodic: { boxes: everyBox, coordinator: { reshardPeriodMs: 1000, reshardWindowMs: 0 }, box: quickBox, panels: [] },
+} as const satisfies Readonly<Record<string, { readonly boxes: readonly BoxId[]; readonly coordinator: object; readonly box: object; readonly panels: readonly BoxId[] }>>;
 export type SiteKind = keyof typeof kinds;
 
 /**
@@ -58,10 +62,11 @@ export type SiteKind = keyof typeof kinds;
 export class DemoSite extends ProcessSite {
   readonly kind: SiteKind;
   readonly #sensors = new Map<BoxId, SensorControl>();
+  readonly #panels = new Map<BoxId, PanelControl>();
 
   constructor(kind: SiteKind) {
-    const { boxes, coordinator, box } = kinds[kind];
-    super({ boxes, boxEntry: "agent/box/main.js", coordinator: { operationMs: 60_000, mostRefusedFingers: 2, ...coordinator }, box });
+    const { boxes, coordinator, box, panels } = kinds[kind];
+    super({ boxes, boxEntry: "agent/box/main.js", coordinator: { operationMs: 60_000, mostRefusedFingers: 2, ...coordinator }, box, panels });
     this.kind = kind;
   }
 
@@ -75,8 +80,14 @@ export class DemoSite extends ProcessSite {
     return sensor;
   }
 
+  panel(box: BoxId): PanelControl {
+    const panel = this.#panels.get(box);
+    if (panel === undefined) throw new DemoError("DEMO_PROCESS_FAILED", `${box} has no panel`);
+    return panel;
+  }
+
   override async provision(): Promise<void> {
-    await super.provision(this.boxes.map((box) => this.#startSensor(box)));
+    await super.provision([...this.boxes.map((box) => this.#startSensor(box)), ...kinds[this.kind].panels.map((box) => this.#startPanel(box))]);
   }
 
   /** Enrols a person at a box, with the emulated finger that follows what the sensor asks for. */
@@ -112,7 +123,7 @@ export class DemoSite extends ProcessSite {
   }
 
   override async end(keep: boolean): Promise<void> {
-    for (const sensor of this.#sensors.values()) sensor.close();
+    for (const line of [...this.#sensors.values(), ...this.#panels.values()]) line.close();
     await super.end(keep);
   }
 
@@ -120,5 +131,12 @@ export class DemoSite extends ProcessSite {
     const control = this.path(`${box}.sock`);
     await this.start(`sensor-${box}`, "firmware-bridge/emulators/main.js", ["sensor", "--link", this.path(`${box}.tty`), "--control", control, "--state", this.path(`${box}.sensor.json`)], /"ready":true/);
     this.#sensors.set(box, await SensorControl.connect(control));
+  }
+
+  /** Without a display: what is asked for stands on the console. */
+  async #startPanel(box: BoxId): Promise<void> {
+    const control = this.path(`${box}.panel.sock`);
+    await this.start(`panel-${box}`, "firmware-bridge/emulators/main.js", ["panel", "--no-display", "--link", this.path(`${box}.panel`), "--control", control, "--state", this.path(`${box}.eeprom`)], /"ready":true/);
+    this.#panels.set(box, await PanelControl.connect(control));
   }
 }

@@ -14,6 +14,7 @@ const request: ShownRequest = { by: "client-1", operation: "decrypt", resource: 
 function bench() {
   const shown: string[] = [];
   const printed: (readonly string[])[] = [];
+  const warned: string[] = [];
   let timers: (() => void)[] = [];
   let broken = false;
   const bridge: PanelBridge = {
@@ -28,28 +29,29 @@ function bench() {
   };
   const clock = { now: () => 0, wall: () => "", after: (_ms: number, task: () => void) => { timers.push(task); return () => { timers = timers.filter((one) => one !== task); }; } };
   return {
-    panel: new BoxPanel(bridge, clock, silentLog), shown, printed, breaks: (now: boolean) => { broken = now; },
+    panel: new BoxPanel(bridge, clock, { ...silentLog, warn: (event) => { warned.push(event); } }, "report"), shown, printed, warned, breaks: (now: boolean) => { broken = now; },
     pass: () => { for (const task of timers.splice(0)) task(); },
   };
 }
 
 void t.test("how the box is: the gravest first", async (t) => {
-  const fine = { well: true, coordinator: true };
+  const fine = { well: true, coordinator: true, locked: false };
   t.equal(lastingState(tamper, fine), "ready");
   t.equal(lastingState(undefined, fine), "ready");
-  t.equal(lastingState(tamper, { well: false, coordinator: true }), "degraded");
-  t.equal(lastingState(tamper, { well: false, coordinator: false }), "no-coordinator");
+  t.equal(lastingState(tamper, { well: false, coordinator: true, locked: false }), "degraded");
+  t.equal(lastingState(tamper, { well: false, coordinator: false, locked: false }), "no-coordinator");
   t.equal(lastingState({ ...tamper, open: true }, fine), "tamper");
-  t.equal(lastingState({ ...tamper, latched: true }, { well: false, coordinator: false }), "tamper");
+  t.equal(lastingState(tamper, { ...fine, locked: true }), "tamper", "also where the board has forgotten it");
+  t.equal(lastingState({ ...tamper, latched: true }, { well: false, coordinator: false, locked: false }), "tamper");
 });
 
 void t.test("what a person is told passes; what the box is comes back, once", async (t) => {
   const { panel, shown, pass, breaks } = bench();
-  panel.is({ well: true, coordinator: true });
-  panel.is({ well: true, coordinator: true });
+  panel.is({ well: true, coordinator: true, locked: false });
+  panel.is({ well: true, coordinator: true, locked: false });
   panel.tell("waiting-for-finger");
   pass();
-  panel.is({ well: false, coordinator: true });
+  panel.is({ well: false, coordinator: true, locked: false });
   t.same(shown.splice(0), ["ready", "waiting-for-finger"], "a prompt stays until its end");
   panel.tell("refused");
   panel.tell("waiting-for-finger");
@@ -94,4 +96,33 @@ void t.test("its claims are what a heartbeat may carry", async (t) => {
   panel.heard(ready);
   t.same(boxHeartbeat.shape.panel.parse(panel.claims), { state: "ready", emulated: false, latch: true, display: true, tamper });
   t.notOk(boxHeartbeat.shape.panel.safeParse({ ...panel.claims, tamper: { ...tamper, counter: -1 } }).success);
+});
+
+void t.test("a time in which nobody watched the lid is told once", async (t) => {
+  const { panel, warned } = bench();
+  const unwatched = { ...ready, tamper: { ...tamper, unwatched: { from: 0, to: 1 } } };
+  panel.heard(unwatched);
+  panel.heard({ ...unwatched, button: true });
+  t.same(warned, ["lid unwatched"]);
+  panel.heard({ ...ready, tamper: { ...tamper, unwatched: { from: 0, to: 2 } } });
+  t.equal(warned.length, 2, "but another is another");
+});
+
+void t.test("the first word: a box waits for it, but not for ever", async (t) => {
+  const { panel, pass } = bench();
+  let heard = 0;
+  void panel.firstWord(8000).then(() => { heard += 1; });
+  panel.heard({ state: "absent", emulated: false });
+  await Promise.resolve();
+  t.same([heard, panel.lid], [0, undefined]);
+  panel.heard(ready);
+  await Promise.resolve();
+  t.same([heard, panel.lid], [1, { open: false, cause: null, counter: 2, marked: false }]);
+  await panel.firstWord(8000);
+  const { panel: none, pass: over } = bench();
+  const waiting = none.firstWord(8000);
+  over();
+  await waiting;
+  pass();
+  t.equal(heard, 1);
 });

@@ -27,7 +27,7 @@ export async function playScenarios(t: Test, names: readonly string[]): Promise<
   t.ok(report.ok);
 }
 
-/** Played by test/site/demo.test.ts; with the three lists below these are all there are. */
+/** Played by test/site/demo.test.ts; with the four lists below these are all there are. */
 export const usualScenarios = [
   "use", "wrong-finger", "not-permitted", "wrong-resource", "compromised-hsm", "replayed-evidence", "swapped-request", "lying-coordinator",
   "two-requests", "two-holders-down", "three-holders-down",
@@ -38,5 +38,7 @@ export const slowScenarios = ["periodic"];
 export const reshardScenarios = [
   "lost-box", "returning-box", "lying-dealer", "coordinator-crash", "dies-after-prepared", "dies-after-activated", "our-network", "jammed-to-the-floor", "old-backup",
 ];
+/** Played by test/site/demo-panel.test.ts. */
+export const panelScenarios = ["tamper"];
 /** Played by test/site/demo-record.test.ts. */
 export const recordScenarios = ["rollback-record", "record-change"];

@@ -1,5 +1,6 @@
 import { Box } from "../../agent/box/box.ts";
 import { consoleDisplay } from "../../agent/box/display.ts";
+import { BoxPanel } from "../../agent/box/panel.ts";
 import { RecordKeeper } from "../../agent/box/record-keeper.ts";
 import { coordinatorConfig } from "../../agent/coordinator/config.ts";
 import { Coordinator } from "../../agent/coordinator/coordinator.ts";
@@ -24,6 +25,7 @@ import { silentLog } from "../../agent/runtime/log.ts";
 import { systemRandom } from "../../agent/runtime/random.ts";
 import { putJson } from "../../agent/store/json.ts";
 import type { Store } from "../../agent/store/store.ts";
+import { FakePanel } from "./fake-panel.ts";
 import { FakeSensor } from "./fake-sensor.ts";
 import { memoryHsm } from "./memory-hsm.ts";
 import { memoryDisk, openMemoryStore, type MemoryDisk } from "./memory-store.ts";
@@ -51,6 +53,8 @@ export interface SiteOptions {
   readonly hsm?: (box: string, hsm: Hsm) => Hsm;
   /** Of the boxes; 0 lets a coordinator change holders as fast as it likes. */
   readonly reshardWindowMs?: number;
+  /** Boxes that have a panel. */
+  readonly panels?: readonly string[];
 }
 
 export interface SimBox {
@@ -74,6 +78,7 @@ export class InProcessSite {
   readonly clock = new VirtualClock();
   readonly hub = new MemoryHub();
   readonly boxes = new Map<string, SimBox>();
+  readonly panels = new Map<string, FakePanel>();
   readonly clients = new Map<string, { readonly session: Session; readonly signer: ReturnType<typeof generateSigner>; readonly exchange: Exchange }>();
   readonly coordinatorHsm = memoryHsm("coordinator");
   readonly coordinatorDisk = memoryDisk();
@@ -88,6 +93,7 @@ export class InProcessSite {
   private constructor(options: SiteOptions) {
     this.#options = options;
     this.#log = options.log ?? silentLog;
+    for (const id of options.panels ?? []) this.panels.set(id, new FakePanel());
   }
 
   static async start(options: SiteOptions): Promise<InProcessSite> {
@@ -175,25 +181,42 @@ export class InProcessSite {
       freshOf: () => fresh, topicFor: (_peer, kind) => topic({ kind: "box", box: id, direction: "up", what: kind }),
     });
     const shown: string[] = [];
+    const bridge = this.panels.get(id);
+    const panel = bridge === undefined ? undefined : new BoxPanel(bridge, this.clock, this.#log, "report");
+    if (bridge !== undefined) bridge.onStatus = (status) => { panel?.heard(status); };
+    if (bridge !== undefined) panel?.heard(bridge.status);
     const logic = new Box({
       site, box: id, boot: session.certificate.body.boot, hsm, bridge: sensor, store, exchange, nonces, clock: this.clock, random: systemRandom,
-      log: this.#log, records, display: consoleDisplay((line) => { shown.push(line); }),
+      log: this.#log, records, display: consoleDisplay((line) => { shown.push(line); }), ...(panel === undefined ? {} : { panel }),
     }, { heartbeatMs: 2000, reshardWindowMs: this.#options.reshardWindowMs ?? 0 }, (nonce) => { fresh = nonce; });
     await transport.subscribe([topic({ kind: "box", box: id, direction: "down", what: "request" }), topic({ kind: "box", box: id, direction: "down", what: "response" }), topic({ kind: "coordinator", what: "heartbeat" })]);
     logic.start();
     this.boxes.set(id, { id, hsm, sensor, disk, store, exchange, nonces, logic, setUp: (up) => { transport.setUp(up); }, shown });
   }
 
-  /** The agent dies and starts again: memory is gone, store and HSM are there. */
-  async restartBox(id: string): Promise<void> {
+  /** The agent dies: its panel goes on watching. */
+  stopBox(id: string): void {
     const old = this.box(id);
     old.logic.stop();
     old.setUp(false);
+    const panel = this.panels.get(id);
+    if (panel !== undefined) panel.onStatus = () => undefined;
+  }
+
+  /** The agent dies and starts again: memory is gone, store and HSM are there. */
+  async restartBox(id: string): Promise<void> {
+    const old = this.box(id);
+    this.stopBox(id);
     await this.#startBox(id, old.hsm, old.sensor, old.disk);
   }
 
   /** Of the coordinator's life before. */
   #disconnect: () => Promise<void> = () => Promise.resolve();
+
+  async stopCoordinator(): Promise<void> {
+    this.coordinator.stop();
+    await this.#disconnect();
+  }
 
   async startCoordinator(): Promise<void> {
     const store = openMemoryStore(this.coordinatorDisk);

@@ -1,0 +1,40 @@
+import { withReadmitted } from "../../../agent/rules/record-edits.ts";
+import { sleep, systemClock } from "../../../agent/runtime/clock.ts";
+import { both } from "../asks.ts";
+import { openBoxes, sealSomething, theKey, until, untilWhole } from "../reshards.ts";
+import type { Scenario } from "../stage.ts";
+
+const opened = "box-5";
+
+export const tamper: Scenario = {
+  name: "tamper", tells: "a box's lid is opened while its agent is dead: locked at its return, cut out, and back only by two officers' fingers", expected: null, site: "panel", leaves: "holders",
+  play: async (stage) => {
+    const { site } = stage;
+    const panel = site.panel(opened);
+    const opens = await stage.step("something is sealed", () => sealSomething(stage));
+    const before = await theKey(site);
+    await stage.step(`${opened} is killed, its lid opened and closed again`, async () => {
+      await site.kill(opened);
+      await panel.lid("open");
+      // A switch bounces: the firmware believes what lasts.
+      await sleep(systemClock, 500);
+      await panel.lid("closed");
+    });
+    await stage.step("back, it knows from its panel, and locks before it serves anything", async () => {
+      await site.startBox(opened);
+      await site.processes.get(opened)?.line(/tampered: locked .*cause="opened"/);
+      await site.processes.get("coordinator")?.line(new RegExp(`quarantine box="${opened}" reason="TAMPERED"`));
+    });
+    const cut = await stage.step("cut out: new shards without it, its old one destroyed by the certificate", () => until(site, `a re-shard round ${opened}`, (key, { boxes }) =>
+      key.epoch > before.epoch && !key.holders.includes(opened) && openBoxes(key).length === 0 && boxes.some(({ box, state }) => box === opened && state === "quarantined")));
+    await stage.step("the key opens without it", opens);
+    await stage.step("two officers readmit it: it unlocks, and its panel forgets", async () => {
+      await stage.changeRecord(withReadmitted(opened), "looked at, found in order", both);
+      await site.processes.get(opened)?.line(/tamper lock lifted/);
+    });
+    const back = await stage.step("it is a holder again", () => untilWhole(site));
+    stage.expect(back.epoch > cut.epoch && back.holders.includes(opened), `${opened} is no holder again`);
+    await stage.step("the key opens", opens);
+    return null;
+  },
+};
