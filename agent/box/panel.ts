@@ -34,6 +34,7 @@ export class BoxPanel {
   readonly #log: Log;
   readonly #unwatched: Unwatched;
   #onLid: () => void = () => undefined;
+  #presses = 0;
   #status: PanelStatus = { state: "absent", emulated: false };
   #health: BoxHealth = { well: true, coordinator: false, locked: false };
   #passing: Passing | undefined;
@@ -50,6 +51,8 @@ export class BoxPanel {
   /** The bridge's word that something changed. */
   heard(status: PanelStatus): void {
     const { unwatched } = this.#status.tamper ?? {};
+    // One that is held down when the panel comes was pressed for nothing that we know of.
+    if (status.button === true && this.#status.button === false) this.#presses += 1;
     this.#status = status;
     const now = status.tamper?.unwatched;
     if (now && (now.from !== unwatched?.from || now.to !== unwatched.to)) this.#log.warn("lid unwatched", { from: now.from, to: now.to });
@@ -60,6 +63,11 @@ export class BoxPanel {
   /** Called at every word of the panel. */
   onLid(handler: () => void): void {
     this.#onLid = handler;
+  }
+
+  /** How often the confirm button was pressed in this life. */
+  get presses(): number {
+    return this.#presses;
   }
 
   /** Resolves once a panel has said how its lid is, or after `mostMs`. */

@@ -33,6 +33,9 @@ export class PromptError extends ShardkeepError<"PROMPT_CANCELLED" | "PROMPT_EXP
 /** A person cannot tell more requests apart than this, and a queue is bounded. */
 const mostQueued = 16;
 const bridgeRetryMs = 500;
+/** So long after the finger a person has for the confirm button, and how often it is looked for. */
+const confirmMs = 10_000;
+const buttonMs = 50;
 const passing = { ready: undefined, waiting: "waiting-for-finger", accepted: "accepted", refused: "refused" } as const;
 
 /** The new parameters are all that people see of a re-shard. */
@@ -69,7 +72,7 @@ export class Prompts {
   async prompt(fields: AnyFields, next: SiteRecordBody | undefined, coordinatorBoot: string, part: (value: PromptPart) => void): Promise<Evidence> {
     const { records, box, nonces } = this.#parts;
     const judged = judgeRequest(fields, records.judge(box, (nonce) => nonces.honours(nonce), coordinatorBoot));
-    const words = wordsFor(fields, next, records.current);
+    const words = [...wordsFor(fields, next, records.current), ...(judged.rule.confirm === "button" ? ["to be confirmed with the button of this box"] : [])];
     this.#requests.see(judged.digest, fields.deadlineMs);
     if (this.#queue.length >= mostQueued) throw new PromptError("TOO_MANY_PROMPTS", `${box} has ${mostQueued} prompts waiting`, { retryable: true });
     return await new Promise<Evidence>((resolve, reject) => {
@@ -114,6 +117,8 @@ export class Prompts {
     const { operation, resource, reason } = use.body;
     display.show({ by: use.by, operation, resource, words: prompt.words, reason, code: requestCode(digest) });
     prompt.part({ state: "shown", display: display.kind });
+    // What was pressed for another prompt, or with a finger that was refused, confirms nothing.
+    let pressed = this.#presses;
     for (;;) {
       const leftMs = this.#requests.leftMs(digest);
       if (prompt.cancelled) throw new PromptError("PROMPT_CANCELLED", "the prompt was taken back");
@@ -124,15 +129,37 @@ export class Prompts {
       if (this.#isCancelled(prompt)) throw new PromptError("PROMPT_CANCELLED", "the prompt was taken back");
       if ("reason" in touch) {
         this.#refuse(prompt, touch.reason);
+        pressed = this.#presses;
         continue;
       }
       const person = this.#personAt(touch.slot);
       if (person === undefined || !mayAttest(this.#parts.records.current.body, rule, prompt.judged.requester, person.id)) {
         this.#refuse(prompt, "not-permitted");
+        pressed = this.#presses;
         continue;
       }
+      if (rule.confirm === "button" && !await this.#isPressed(prompt, pressed)) {
+        this.#refuse(prompt, "not-confirmed");
+        continue;
+      }
+      if (this.#isCancelled(prompt)) throw new PromptError("PROMPT_CANCELLED", "the prompt was taken back");
       return await this.#evidence(prompt, person, touch);
     }
+  }
+
+  get #presses(): number {
+    return this.#parts.panel?.presses ?? 0;
+  }
+
+  /** Whether the button was pressed since there were `before` presses, or is soon. */
+  async #isPressed(prompt: Prompt, before: number): Promise<boolean> {
+    const { clock, panel } = this.#parts;
+    const until = clock.now() + confirmMs;
+    while (this.#presses === before) {
+      if (panel === undefined || prompt.cancelled || this.#requests.leftMs(prompt.judged.digest) <= 0 || clock.now() >= until) return false;
+      await sleep(clock, buttonMs);
+    }
+    return true;
   }
 
   #isCancelled(prompt: Prompt): boolean {
@@ -185,7 +212,8 @@ export class Prompts {
     return await signStatement(signer, "evidence", site, box, {
       digest: judged.digest, boot, person: person.id, finger: person.finger, template: person.template,
       modality: "fingerprint" as const, class: "B" as const, score: touch.score, display: display.kind,
-      confirm: judged.rule.confirm === "code" && display.kind !== "none" ? "code" as const : "none" as const,
+      // A button was pressed, or we would not be here.
+      confirm: judged.rule.confirm === "button" || (judged.rule.confirm === "code" && display.kind !== "none") ? judged.rule.confirm : "none" as const,
       sensor: touch.emulated ? "emulated" as const : "device" as const,
     });
   }

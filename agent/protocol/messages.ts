@@ -28,7 +28,7 @@ const nothing = z.strictObject({});
 export const mostPayload = 64 * 1024;
 
 /** Why a touch did not become evidence. */
-export const refusedFinger = z.enum(["unknown-finger", "template-changed", "poor-image", "not-permitted"]);
+export const refusedFinger = z.enum(["unknown-finger", "template-changed", "poor-image", "not-permitted", "not-confirmed"]);
 export type RefusedFinger = z.infer<typeof refusedFinger>;
 
 const piece = sealedUpTo(32 * mostBatchKeys + 16);

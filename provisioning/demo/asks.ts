@@ -12,6 +12,8 @@ export const asks = {
   /** Of a resource that one person alone may open. */
   decryptPublic: (payload: Uint8Array): Ask => ({ key: "payroll", operation: "decrypt", resource: "public/notice", reason: "notice board", payload }),
   encryptPublic: (payload: Uint8Array): Ask => ({ key: "payroll", operation: "encrypt", resource: "public/notice", reason: "notice board", payload }),
+  /** Of a resource whose rule asks for the button of the box. */
+  encryptVault: (payload: Uint8Array): Ask => ({ key: "payroll", operation: "encrypt", resource: "vault/notice", reason: "for the vault", payload }),
 } satisfies Record<string, Ask | ((payload: Uint8Array) => Ask)>;
 
 type Fingers = readonly (readonly [BoxId, string])[];

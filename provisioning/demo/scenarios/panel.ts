@@ -1,8 +1,8 @@
 import { withReadmitted } from "../../../agent/rules/record-edits.ts";
 import { sleep, systemClock } from "../../../agent/runtime/clock.ts";
-import { both } from "../asks.ts";
+import { alice, asks, both } from "../asks.ts";
 import { openBoxes, sealSomething, theKey, until, untilWhole } from "../reshards.ts";
-import type { Scenario } from "../stage.ts";
+import { endOf, type Scenario } from "../stage.ts";
 
 const opened = "box-5";
 
@@ -36,5 +36,29 @@ export const tamper: Scenario = {
     stage.expect(back.epoch > cut.epoch && back.holders.includes(opened), `${opened} is no holder again`);
     await stage.step("the key opens", opens);
     return null;
+  },
+};
+
+export const confirmButton: Scenario = {
+  name: "confirm-button", tells: "a rule asks for the button of the box: with finger and button permitted, without the press refused", expected: "NOT_PERMITTED", site: "panel", leaves: "nothing",
+  play: async (stage) => {
+    const panel = stage.site.panel("box-1");
+    const ask = asks.encryptVault(new Uint8Array(8));
+    await stage.step("finger, then button", async () => {
+      const operation = stage.use(ask, alice);
+      operation.catch(() => undefined);
+      await stage.site.processes.get("box-1")?.line(/to be confirmed with the button/);
+      await panel.button("pressed");
+      await sleep(systemClock, 500);
+      await panel.button("released");
+      await operation;
+    });
+    await stage.step("the button is pressed while nothing is asked: for nothing", async () => {
+      await panel.button("pressed");
+      await sleep(systemClock, 500);
+      await panel.button("released");
+      await sleep(systemClock, 500);
+    });
+    return await stage.step("two touches without a press", () => endOf(stage.use(ask, [...alice, ...alice])));
   },
 };
