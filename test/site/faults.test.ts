@@ -77,7 +77,7 @@ void t.test("confirmation: the code was on a display; a button that is not there
   const site = await withKey();
   t.equal(await operate(site, "wrap"), "done");
   t.match(site.box("box-1").shown.join("\n"), /cli asks to wrap payroll\/march with key payroll\n.*\ncode \d{4}/);
-  t.equal(await operate(site, "unwrap"), "NO_SENSOR", "its evidence is refused, and nobody else can give any");
+  t.equal(await operate(site, "unwrap"), "TIMED_OUT", "a finger without a press is refused, and asked for again until the time is over");
 });
 
 void t.test("lost, repeated and late messages change nothing but the time", async (t) => {
