@@ -2,13 +2,12 @@ import type { Command } from "commander";
 import { z } from "zod";
 import { id, label } from "../agent/protocol/primitives.ts";
 import { operating } from "./connected.ts";
-import { argument, client, clientOption, command, optionsOf } from "./options.ts";
+import { argument, client, clientOption, command, list, optionsOf } from "./options.ts";
 import { note, result } from "./output.ts";
 import { waiting } from "./progress.ts";
 
 const recoverOptions = z.strictObject({ ...client, gone: z.array(id).min(1, "name at least one box").max(255), reason: z.string().min(1).max(200).optional() })
   .refine(({ gone }) => new Set(gone).size === gone.length, { path: ["gone"], message: "a box stands twice" });
-const list = (value: string, all: string[]): string[] => [...all, value];
 
 export function recoverCommand(): Command {
   return command("recover", "end a re-shard that can not end because boxes are gone for good; people approve it", [

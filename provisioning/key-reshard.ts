@@ -6,7 +6,7 @@ import type { KeyRecord } from "../agent/protocol/key-record.ts";
 import { id, label } from "../agent/protocol/primitives.ts";
 import type { ReshardParameters } from "../agent/protocol/request.ts";
 import { connected, operating } from "./connected.ts";
-import { argument, client, clientOption, command, helpOf, optionsOf } from "./options.ts";
+import { argument, client, clientOption, command, helpOf, list, optionsOf } from "./options.ts";
 import { note, result, UsageError } from "./output.ts";
 import { waiting } from "./progress.ts";
 
@@ -47,7 +47,6 @@ const reshardOptions = z.strictObject({
 })
   .refine(({ holder }) => new Set(holder).size === holder.length, { path: ["holder"], message: "a box stands twice" })
   .refine(({ holder }) => holder.length === 0 || holder.length >= 3, { path: ["holder"], message: "name all holders of the new shards, at least three" });
-const list = (value: string, all: string[]): string[] => [...all, value];
 
 export function reshardCommand(): Command {
   return command("reshard", "give the holders new shards of the same key now; what the old ones are worth ends with them", [

@@ -38,6 +38,9 @@ export function argument<S extends z.ZodType>(from: Command, name: string, schem
   throw new UsageError("USAGE", `${name}: ${parsed.error.issues.map(({ message }) => message).join("; ")}`, { remedy: helpOf(from) });
 }
 
+/** For an option that is repeated for each. */
+export const list = (value: string, all: string[]): string[] => [...all, value];
+
 export function helpOf(from: Command): string {
   const names: string[] = [];
   for (let at: Command | null = from; at !== null; at = at.parent) names.unshift(at.name());

@@ -6,12 +6,11 @@ import { withFinger, withoutPerson } from "../agent/rules/record-edits.ts";
 import { changesInWords } from "../agent/rules/record-words.ts";
 import { ShardkeepError } from "../agent/runtime/errors.ts";
 import { connected, operating } from "./connected.ts";
-import { argument, client, clientOption, command, group, optionsOf } from "./options.ts";
+import { argument, client, clientOption, command, group, list, optionsOf } from "./options.ts";
 import { note, result, table } from "./output.ts";
 import { changeRecord, linesOf, reason, reasonOption, type Changed } from "./record-change.ts";
 
 const enrolMs = 120_000;
-const list = (value: string, all: string[]): string[] => [...all, value];
 const say = { touch: "put the finger on the sensor", lift: "lift the finger", captured: "got it" } as const;
 
 const showTouches = (box: string) => ({ step, n, of }: { step: keyof typeof say; n: number; of: number }): void => { note(`${box}: ${say[step]}${of > 0 ? ` (${n} of ${of})` : ""}`); };

@@ -8,7 +8,7 @@ import { hash, id, publicKey } from "../protocol/primitives.ts";
 import { siteRecord } from "../protocol/site-record.ts";
 import { statementHash, verifyStatement } from "../protocol/statement.ts";
 import { writeDurably } from "../runtime/durable.ts";
-import { fromBase64url } from "../runtime/encoding.ts";
+import { bytesOf } from "../runtime/encoding.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
 import { fingerprintOf } from "../runtime/fingerprint.ts";
 import type { Say } from "../runtime/provision.ts";
@@ -22,7 +22,6 @@ export class AcceptError extends ShardkeepError<"NOT_REQUESTED" | "ANSWER_INVALI
 /** What the box keeps of its joining. */
 const joined = z.strictObject({ site: id, box: id, authority: publicKey, answer: hash });
 
-const bytes = (text: string): Uint8Array => fromBase64url(text) ?? new Uint8Array();
 
 function invalid(what: string, cause?: unknown): AcceptError {
   return new AcceptError("ANSWER_INVALID", `this is no answer for this box: ${what}`, { cause, remedy: "copy the file again, or approve the box's request once more: shardkeep site approve REQUEST --out ANSWER" });
@@ -91,7 +90,7 @@ export async function acceptAnswer(config: BoxConfig, hsm: Hsm, store: Store, an
   }
   // Not in the store, so it counts for nothing: what is there is of an earlier answer or of a run that was cut off.
   await hsm.removeChallengeSecret({ box });
-  await hsm.acceptChallengeSecret({ box, generation, info: challengeSecretContext(site, box), enc: bytes(challengeSecret.enc), ct: bytes(challengeSecret.ct) });
+  await hsm.acceptChallengeSecret({ box, generation, info: challengeSecretContext(site, box), enc: bytesOf(challengeSecret.enc), ct: bytesOf(challengeSecret.ct) });
   say("challenge secret", "changed");
   const paths = tlsPaths(state, box);
   writeDurably(paths.ca, ca);

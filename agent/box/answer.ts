@@ -1,7 +1,8 @@
+import type { Approval } from "../protocol/approval.ts";
 import type { BatchResolved, ReshardPlan } from "../protocol/reshard.ts";
 import { goneOf, isSameGone } from "../rules/reshard/resolution.ts";
 import { Refusal } from "../rules/refusal.ts";
-import type { Approval, Approvals } from "./approval.ts";
+import type { Approvals } from "./approval.ts";
 import type { KeptAttempt } from "./attempts.ts";
 import { hasOld } from "./moves.ts";
 import type { BoxParts } from "./parts.ts";

@@ -1,6 +1,5 @@
-import type { Evidence } from "../protocol/evidence.ts";
+import type { Approval } from "../protocol/approval.ts";
 import type { KeyRecord } from "../protocol/key-record.ts";
-import type { ApprovalFields } from "../protocol/request.ts";
 import type { ReshardPlan } from "../protocol/reshard.ts";
 import { judgeUse, type Judged } from "../rules/judge.ts";
 import { Refusal } from "../rules/refusal.ts";
@@ -10,12 +9,10 @@ import { Limits } from "./limits.ts";
 import type { BoxParts } from "./parts.ts";
 import type { Requests } from "./requests.ts";
 
-export interface Approval { readonly fields: ApprovalFields; readonly evidence: readonly Evidence[] }
-
 /**
- * People's approval of a plan, as a box judges it in JOIN, and of who is gone in RESOLVE. No holder is challenged for it: nobody deals without the
- * JOIN of everybody, so each has judged the evidence before any share moves, and an HSM that is not what it should be
- * shows in DEAL and CHECK.
+ * People's approval of a plan, as a box judges it in JOIN, and of who is gone in RESOLVE. No holder is challenged for
+ * it: nobody deals without the JOIN of everybody, so each has judged the evidence before any share moves, and an HSM
+ * that is not what it should be shows in DEAL and CHECK.
  */
 export class Approvals {
   readonly #parts: BoxParts;

@@ -4,14 +4,15 @@ import {
 } from "../protocol/key-record.ts";
 import { counter } from "../protocol/primitives.ts";
 import type { RequestFields } from "../protocol/request.ts";
-import { signStatement, statementHash } from "../protocol/statement.ts";
+import { statementHash } from "../protocol/statement.ts";
 import { isCertified, judgeChecks, judgeDeal, judgePlan, judgePlanOfRequest, judgeSealed, recordOfBirth } from "../rules/birth.ts";
 import { judgeUse } from "../rules/judge.ts";
 import { Refusal } from "../rules/refusal.ts";
-import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
+import { bytesOf, toBase64url } from "../runtime/encoding.ts";
 import { getJson, putJson } from "../store/json.ts";
 import type { BoxParts } from "./parts.ts";
 import type { Shelf } from "./shelf.ts";
+import { signAs } from "./sign.ts";
 
 interface Born {
   readonly plan: Plan;
@@ -22,7 +23,6 @@ interface Born {
 }
 
 const mostBirths = 16;
-const bytes = (text: string): Uint8Array => fromBase64url(text) ?? new Uint8Array();
 
 /**
  * A holder's part in the birth of a key (protocol.md §§5, 7). The receiving key and the piece live in the
@@ -51,7 +51,7 @@ export class Births {
     const planHash = statementHash(plan);
     await this.#forgetOldest();
     const receiving = await hsm.openReceiving({ id: planHash });
-    const join = await this.#sign("join", { plan: planHash, key: toBase64url(receiving) });
+    const join = await signAs(this.#parts, "join", { plan: planHash, key: toBase64url(receiving) });
     this.#born.set(planHash, { plan, planHash, joinHash: statementHash(join) });
     return join;
   }
@@ -72,20 +72,20 @@ export class Births {
       if (piece === undefined || own === undefined) throw new Refusal("DEAL_REFUSED", `the deal has nothing for ${box}`);
       const context = pieceContext(site, born.planHash, "enclave", box, key);
       await hsm.receivePiece({
-        id: born.planHash, enc: bytes(piece.enc), ct: bytes(piece.ct), info: context, aad: context,
-        digestPrefix: sharePrefix(site, { key, epoch, attempt, box, x: own.x }), digest: bytes(own.digest),
+        id: born.planHash, enc: bytesOf(piece.enc), ct: bytesOf(piece.ct), info: context, aad: context,
+        digestPrefix: sharePrefix(site, { key, epoch, attempt, box, x: own.x }), digest: bytesOf(own.digest),
       });
       born.dealt = { deal, transcript };
     }
-    return await this.#sign("sealed", { transcript });
+    return await signAs(this.#parts, "sealed", { transcript });
   }
 
   /** All SEALED(T) → CHECK, published once per attempt. */
   async check(transcript: string, sealed: readonly SealedStatement[]): Promise<Check> {
     const born = this.#dealt(transcript);
     judgeSealed(sealed, transcript, born.plan, this.#parts.records.current);
-    const value = await this.#parts.hsm.checkValue({ id: born.planHash, seed: bytes(transcript), keyId: born.plan.body.key });
-    return await this.#sign("check", { transcript, value: toBase64url(value) });
+    const value = await this.#parts.hsm.checkValue({ id: born.planHash, seed: bytesOf(transcript), keyId: born.plan.body.key });
+    return await signAs(this.#parts, "check", { transcript, value: toBase64url(value) });
   }
 
   /** All CHECK → PREPARED: the share is durable as *next*, read back and opened, before this is signed. */
@@ -109,7 +109,7 @@ export class Births {
     if (opens !== true) throw new Refusal("DEAL_REFUSED", `the share of ${record.key} does not open again at ${box}`);
     this.#born.delete(born.planHash);
     await hsm.closeReceiving({ id: born.planHash });
-    return await this.#sign("prepared", { record: hash, key: record.key, epoch: record.epoch, attempt: record.attempt });
+    return await signAs(this.#parts, "prepared", { record: hash, key: record.key, epoch: record.epoch, attempt: record.attempt });
   }
 
   /** Certificate P → ACTIVATED. Repeating it changes nothing and says the same. */
@@ -124,7 +124,7 @@ export class Births {
       await store.commit(this.#shelf.activation(next, [...prepared]));
       log.info("key", { key: record.key, epoch: record.epoch, state: "current" });
     }
-    return await this.#sign("activated", { record: hash, key: record.key, epoch: record.epoch, attempt: record.attempt });
+    return await signAs(this.#parts, "activated", { record: hash, key: record.key, epoch: record.epoch, attempt: record.attempt });
   }
 
   #of(planHash: string): Born {
@@ -145,11 +145,6 @@ export class Births {
     if (oldest === undefined) return;
     this.#born.delete(oldest);
     await this.#parts.hsm.closeReceiving({ id: oldest });
-  }
-
-  #sign<T extends string, B>(type: T, body: B) {
-    const { hsm, site, box } = this.#parts;
-    return signStatement({ sign: (message) => hsm.sign("identity", message) }, type, site, box, body);
   }
 }
 

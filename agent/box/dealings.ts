@@ -2,14 +2,15 @@ import type { Join, SealedStatement } from "../protocol/key-record.ts";
 import { keyRecordHash, sharePrefix } from "../protocol/key-record.ts";
 import type { Sealed } from "../protocol/primitives.ts";
 import { pieceHash, reshardPieceContext, type Member, type PieceRole, type ReshardCheck, type ReshardDeal, type ReshardPlan } from "../protocol/reshard.ts";
-import { signStatement, statementHash } from "../protocol/statement.ts";
+import { statementHash } from "../protocol/statement.ts";
 import { judgeAllSealed, judgeDeals, judgeJoins, piecesOf } from "../rules/reshard/deal.ts";
 import { isByBox } from "../rules/birth.ts";
 import { Refusal } from "../rules/refusal.ts";
-import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
+import { bytesOf, toBase64url } from "../runtime/encoding.ts";
 import { hasCode } from "../runtime/errors.ts";
 import type { BoxParts } from "./parts.ts";
 import type { Shelf } from "./shelf.ts";
+import { signAs } from "./sign.ts";
 
 interface Dealing {
   readonly plan: ReshardPlan;
@@ -20,7 +21,6 @@ interface Dealing {
 }
 
 const mostDealings = 8;
-const bytes = (text: string): Uint8Array => fromBase64url(text) ?? new Uint8Array();
 const texts = ({ enc, ct }: { readonly enc: Uint8Array; readonly ct: Uint8Array }): Sealed => ({ enc: toBase64url(enc), ct: toBase64url(ct) });
 
 /**
@@ -48,7 +48,7 @@ export class Dealings {
     const oldest = this.#live.size < mostDealings ? undefined : this.#live.keys().next().value;
     if (oldest !== undefined) await this.close(oldest);
     const key = await this.#parts.hsm.openReceiving({ id: planHash });
-    const join = await this.#sign("join", { plan: planHash, key: toBase64url(key) });
+    const join = await signAs(this.#parts, "join", { plan: planHash, key: toBase64url(key) });
     this.#live.set(planHash, { plan, join });
     return join;
   }
@@ -63,14 +63,14 @@ export class Dealings {
     this.#requireOwnJoin(dealing, joins);
     const named = (all: readonly Join[]): string => all.map(statementHash).join();
     if (dealing.dealt === undefined) {
-      const keys = new Map(joins.map((join) => [join.by, bytes(join.body.key)]));
+      const keys = new Map(joins.map((join) => [join.by, bytesOf(join.body.key)]));
       const to = (role: PieceRole) => ({ box: recipient, x }: Member) => ({ x, recipient: keys.get(recipient) ?? new Uint8Array(), info: reshardPieceContext(site, planHash, box, recipient, role) });
       const { holders, witnesses } = await hsm.dealShards({
         id: planHash, ...this.#own(plan), t: plan.body.threshold, nextT: plan.body.nextThreshold,
         holders: plan.body.holders.map(to("holder")), witnesses: plan.body.witnesses.map(to("witness")),
       });
       const pieces = [...holders, ...witnesses].map(texts);
-      const deal = await this.#sign("reshard-deal", { plan: planHash, pieces: pieces.flatMap((piece, i) => {
+      const deal = await signAs(this.#parts, "reshard-deal", { plan: planHash, pieces: pieces.flatMap((piece, i) => {
         const of = piecesOf(plan)[i];
         return of === undefined ? [] : [{ ...of, hash: pieceHash(site, piece) }];
       }) });
@@ -95,7 +95,7 @@ export class Dealings {
         x, ...this.#piece(plan, dealer, deals[i], "holder", pieces[i]?.holder ?? null), ...this.#piece(plan, dealer, deals[i], "witness", pieces[i]?.witness ?? null),
       }));
       await hsm.receiveDealt({ id: planHash, keys: plan.body.keys.length, dealers });
-      dealing.sealed = { transcript, statement: await this.#sign("sealed", { transcript }) };
+      dealing.sealed = { transcript, statement: await signAs(this.#parts, "sealed", { transcript }) };
     }
     if (dealing.sealed.transcript !== transcript) throw new Refusal("DEAL_REFUSED", "a second transcript for one attempt");
     return dealing.sealed.statement;
@@ -112,13 +112,13 @@ export class Dealings {
     if (dealing.check !== undefined) return dealing.check;
     const own = plan.body.holders.find((holder) => holder.box === box);
     const holder = own === undefined ? null : await hsm.holderCheck({
-      id: planHash, transcript: bytes(transcript),
+      id: planHash, transcript: bytesOf(transcript),
       keys: plan.body.keys.map(({ key, epoch, attempt }) => ({ keyId: key, digestPrefix: sharePrefix(site, { key, epoch, attempt, box, x: own.x }) })),
     });
     const witness = !plan.body.witnesses.some((one) => one.box === box) ? null : await hsm.witnessCheck({
-      id: planHash, transcript: bytes(transcript), ...this.#own(plan),
+      id: planHash, transcript: bytesOf(transcript), ...this.#own(plan),
     });
-    dealing.check = await this.#sign("reshard-check", {
+    dealing.check = await signAs(this.#parts, "reshard-check", {
       transcript,
       holder: holder === null ? null : { values: holder.values.map(toBase64url), digests: holder.digests.map(toBase64url) },
       witness: witness === null ? null : toBase64url(witness),
@@ -148,8 +148,8 @@ export class Dealings {
     }
     try {
       return toBase64url(await hsm.revealSeal({
-        id: planHash, x, recipient: bytes(join.body.key), enc: bytes(piece.enc), ct: bytes(piece.ct), info: reshardPieceContext(site, planHash, box, check.by, "holder"),
-        transcript: bytes(sealed.transcript), keyIds: plan.body.keys.map(({ key }) => key), published: bytes(published),
+        id: planHash, x, recipient: bytesOf(join.body.key), enc: bytesOf(piece.enc), ct: bytesOf(piece.ct), info: reshardPieceContext(site, planHash, box, check.by, "holder"),
+        transcript: bytesOf(sealed.transcript), keyIds: plan.body.keys.map(({ key }) => key), published: bytesOf(published),
       }));
     } catch (error) {
       if (!hasCode(error, "CHECK_MATCHES")) throw error;
@@ -199,11 +199,6 @@ export class Dealings {
     const named = deal?.body.pieces.find((one) => one.box === box && one.role === role)?.hash;
     if (named === undefined) return {};
     if (sealed === null || pieceHash(site, sealed) !== named) throw new Refusal("DEAL_REFUSED", `the ${role}'s piece of ${dealer} is not the one that it signed`);
-    return { [role]: { enc: bytes(sealed.enc), ct: bytes(sealed.ct), info: reshardPieceContext(site, statementHash(plan), dealer, box, role) } };
-  }
-
-  #sign<T extends string, Body>(type: T, body: Body) {
-    const { hsm, site, box } = this.#parts;
-    return signStatement({ sign: (message) => hsm.sign("identity", message) }, type, site, box, body);
+    return { [role]: { enc: bytesOf(sealed.enc), ct: bytesOf(sealed.ct), info: reshardPieceContext(site, statementHash(plan), dealer, box, role) } };
   }
 }

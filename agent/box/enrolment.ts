@@ -2,9 +2,9 @@ import type { z } from "zod";
 import type { boxRequests } from "../protocol/messages.ts";
 import { templatePrefix, type Enrolled } from "../protocol/evidence.ts";
 import type { SiteRecord } from "../protocol/site-record.ts";
-import { signStatement } from "../protocol/statement.ts";
 import { toBase64url } from "../runtime/encoding.ts";
 import type { BoxParts } from "./parts.ts";
+import { signAs } from "./sign.ts";
 
 type Progress = z.infer<typeof boxRequests.enrol.part>;
 interface Place { readonly person: string; readonly finger: string; readonly slot: number }
@@ -25,12 +25,12 @@ export class Enrolments {
   }
 
   async enrol(person: string, finger: string, onProgress: (part: Progress) => void): Promise<{ enrolled: Enrolled; sensor: "device" | "emulated" }> {
-    const { records, bridge, hsm, site, box } = this.#parts;
+    const { records, bridge, site } = this.#parts;
     const taken = [...this.#placesIn(records.current), ...this.#waiting].map(({ slot }) => slot);
     const result = await bridge.enrol({ digestPrefix: templatePrefix(site, person, finger), timeoutMs: touchesMs, taken }, onProgress);
     this.#waiting.push({ person, finger, slot: result.slot });
     const body = { person, finger, slot: result.slot, template: toBase64url(result.digest) };
-    const enrolled = await signStatement({ sign: (message) => hsm.sign("identity", message) }, "enrolled", site, box, body);
+    const enrolled = await signAs(this.#parts, "enrolled", body);
     return { enrolled, sensor: result.emulated ? "emulated" : "device" };
   }
 

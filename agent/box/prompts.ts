@@ -4,16 +4,16 @@ import { templatePrefix } from "../protocol/evidence.ts";
 import type { RefusedFinger } from "../protocol/messages.ts";
 import { requestCode, type AnyFields, type ReshardParameters } from "../protocol/request.ts";
 import type { SiteRecord, SiteRecordBody } from "../protocol/site-record.ts";
-import { signStatement } from "../protocol/statement.ts";
 import { judgeRequest, type Judged } from "../rules/judge.ts";
 import { changesInWords } from "../rules/record-words.ts";
 import { judgeProposal } from "../rules/record-step.ts";
 import { mayAttest } from "../rules/policy.ts";
-import { fromBase64url } from "../runtime/encoding.ts";
+import { bytesOf } from "../runtime/encoding.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
 import { sleep } from "../runtime/clock.ts";
 import type { BoxParts } from "./parts.ts";
 import type { Requests } from "./requests.ts";
+import { signAs } from "./sign.ts";
 
 type PromptPart = { readonly state: "queued" } | { readonly state: "shown"; readonly display: "none" | "console" | "lcd" } | { readonly state: "refused"; readonly reason: RefusedFinger };
 
@@ -194,7 +194,7 @@ export class Prompts {
     return records.current.body.people.flatMap((person) => person.fingers.filter((finger) => finger.box === box).map((finger) => ({
       slot: finger.slot,
       digestPrefix: templatePrefix(site, person.id, finger.name),
-      digest: fromBase64url(finger.template) ?? new Uint8Array(),
+      digest: bytesOf(finger.template),
     })));
   }
 
@@ -207,9 +207,8 @@ export class Prompts {
   }
 
   async #evidence({ judged }: Prompt, person: { readonly id: string; readonly finger: string; readonly template: string }, touch: Matched): Promise<Evidence> {
-    const { hsm, site, box, boot, display } = this.#parts;
-    const signer = { sign: (message: Uint8Array) => hsm.sign("identity", message) };
-    return await signStatement(signer, "evidence", site, box, {
+    const { boot, display } = this.#parts;
+    return await signAs(this.#parts, "evidence", {
       digest: judged.digest, boot, person: person.id, finger: person.finger, template: person.template,
       modality: "fingerprint" as const, class: "B" as const, score: touch.score, display: display.kind,
       // A button was pressed, or we would not be here.

@@ -7,7 +7,6 @@ import { createTlsKeys } from "../mqtt/tls.ts";
 import { tlsPaths } from "../mqtt/tls-files.ts";
 import type { BoxRequest } from "../protocol/joining.ts";
 import { publicKey } from "../protocol/primitives.ts";
-import { signStatement } from "../protocol/statement.ts";
 import { makeFolder, writeDurably } from "../runtime/durable.ts";
 import { toBase64url } from "../runtime/encoding.ts";
 import { hasCode } from "../runtime/errors.ts";
@@ -15,6 +14,7 @@ import type { Ownership, Say } from "../runtime/provision.ts";
 import { getJson, putJson } from "../store/json.ts";
 import type { Store } from "../store/store.ts";
 import type { BoxConfig } from "./config.ts";
+import { signAs } from "./sign.ts";
 
 /** The seal generation that a box begins with (protocol.md §6). */
 const firstGeneration = 1;
@@ -75,6 +75,5 @@ export async function makeRequest(config: BoxConfig, hsm: Hsm, store: Store, own
   const key = await ensureIdentity(hsm, ownership, say);
   const seal = await ensureVault(hsm, store, ownership, say);
   const tlsKey = await ensureTlsKey(config, say);
-  const signer = { sign: (message: Uint8Array) => hsm.sign("identity", message) };
-  return await signStatement(signer, "box-request", site, box, { zone, key, sealKey: seal, tlsKey });
+  return await signAs({ hsm, site, box }, "box-request", { zone, key, sealKey: seal, tlsKey });
 }

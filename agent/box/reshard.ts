@@ -1,10 +1,11 @@
+import type { Approval } from "../protocol/approval.ts";
 import type { Join, SealedStatement } from "../protocol/key-record.ts";
 import { atRestAad, keyRecordHash, sharePrefix } from "../protocol/key-record.ts";
 import type { Sealed } from "../protocol/primitives.ts";
 import {
   batchHash, type BatchActivated, type BatchBurn, type BatchDestroyed, type BatchPrepared, type BatchResolved, type Burial, type ProvedUse, type ReshardCheck, type ReshardDeal, type ReshardPlan, type Settlement,
 } from "../protocol/reshard.ts";
-import { signStatement, statementHash } from "../protocol/statement.ts";
+import { statementHash } from "../protocol/statement.ts";
 import { isBound, stepAttempt, type AttemptEvent, type Transition } from "../rules/reshard/attempt.ts";
 import { isBuried, isPlanned, isPreparedByAll, isSettled } from "../rules/reshard/certificates.ts";
 import { hashesOf, judgeReshardChecks, recordsOf } from "../rules/reshard/deal.ts";
@@ -12,18 +13,18 @@ import { changes, judgeReshardPlan, mostJump } from "../rules/reshard/plan.ts";
 import { requireProved } from "../rules/reshard/proof.ts";
 import { isTwoSettled } from "../rules/reshard/resolution.ts";
 import { Refusal } from "../rules/refusal.ts";
-import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
+import { bytesOf, toBase64url } from "../runtime/encoding.ts";
 import type { Turns } from "../runtime/turns.ts";
 import { answered, answerTo } from "./answer.ts";
-import type { Approval, Approvals } from "./approval.ts";
+import type { Approvals } from "./approval.ts";
 import type { Attempts, KeptAttempt } from "./attempts.ts";
 import { Dealings } from "./dealings.ts";
 import type { Generations } from "./generations.ts";
 import { movesOf } from "./moves.ts";
 import type { BoxParts } from "./parts.ts";
 import type { Shelf, Shelved } from "./shelf.ts";
+import { signAs } from "./sign.ts";
 
-const bytes = (text: string): Uint8Array => fromBase64url(text) ?? new Uint8Array();
 const sweepAgainMs = 1000;
 
 /**
@@ -112,7 +113,7 @@ export class Reshards {
         const vault = this.#shelf.vault();
         const shares = made.flatMap((record) => {
           const name = this.#shelf.nameIn(record);
-          return name === undefined ? [] : [{ record, aad: atRestAad(site, name, keyRecordHash(record)), digestPrefix: sharePrefix(site, name), digest: bytes(name.digest) }];
+          return name === undefined ? [] : [{ record, aad: atRestAad(site, name, keyRecordHash(record)), digestPrefix: sharePrefix(site, name), digest: bytesOf(name.digest) }];
         });
         const sealed = await hsm.commitDealt({ id: planHash, vault, shards: shares });
         const next = sealed.flatMap(({ iv, ct, tag }, i): Shelved[] => {
@@ -123,7 +124,7 @@ export class Reshards {
         await this.#dealings.close(planHash);
       } else if (attempt.batch !== batch) throw new Refusal("DEAL_REFUSED", `${box} has prepared other records under this plan`);
       await this.#requireNextOpens(plan);
-      return await this.#sign("batch-prepared", { plan: planHash, batch });
+      return await signAs(this.#parts, "batch-prepared", { plan: planHash, batch });
     });
   }
 
@@ -135,7 +136,7 @@ export class Reshards {
       if (batch === null || !isPreparedByAll(plan, batch, prepared, this.#parts.records.current)) throw new Refusal("CERTIFICATE_INVALID", "not every new holder has prepared these records");
       requireProved(plan, batch, proof, this.#parts.records.current);
       await this.#commit(attempt, this.#step(attempt, "activate"));
-      return await this.#sign("batch-activated", { plan: planHash, batch });
+      return await signAs(this.#parts, "batch-activated", { plan: planHash, batch });
     });
   }
 
@@ -161,7 +162,7 @@ export class Reshards {
       const attempt = this.#getOrBegin(plan);
       await this.#commit(attempt, this.#step(attempt, "burn"));
       await this.#dealings.closeReceiving(statementHash(plan));
-      return await this.#sign("batch-burn", { plan: statementHash(plan) });
+      return await signAs(this.#parts, "batch-burn", { plan: statementHash(plan) });
     });
   }
 
@@ -187,7 +188,7 @@ export class Reshards {
       const answer = await answerTo(this.#parts, this.#shelf, this.#approvals, attempt, approval, step.to === "settled" ? "settled" : "old");
       await this.#commit({ ...attempt, answer }, step);
       await this.#dealings.closeReceiving(statementHash(plan));
-      return { resolved: await this.#sign("batch-resolved", { plan: statementHash(plan), ...answer }), activated: attempt.activated ?? [] };
+      return { resolved: await signAs(this.#parts, "batch-resolved", { plan: statementHash(plan), ...answer }), activated: attempt.activated ?? [] };
     });
   }
 
@@ -278,7 +279,7 @@ export class Reshards {
       return null;
     }
     const { backing } = await this.#parts.hsm.info();
-    return await this.#sign("batch-destroyed", { plan: statementHash(plan), of, hsm: backing });
+    return await signAs(this.#parts, "batch-destroyed", { plan: statementHash(plan), of, hsm: backing });
   }
 
   /** Also with no coordinator there: what may go goes. */
@@ -289,10 +290,5 @@ export class Reshards {
         (error: unknown) => { this.#parts.log.error("retired shards not destroyed", { error: String(error) }); },
       );
     });
-  }
-
-  #sign<T extends string, Body>(type: T, body: Body) {
-    const { hsm, site, box } = this.#parts;
-    return signStatement({ sign: (message) => hsm.sign("identity", message) }, type, site, box, body);
   }
 }

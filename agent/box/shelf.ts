@@ -3,7 +3,7 @@ import type { BatchShard, StoredShard } from "../hsm/client.ts";
 import { inventoryHash, type Holding } from "../protocol/heartbeat.ts";
 import { atRestAad, keyRecord, keyRecordHash, prepared, sharePrefix, type ShareName } from "../protocol/key-record.ts";
 import { base64url, base64urlUpTo, publicKey } from "../protocol/primitives.ts";
-import { fromBase64url } from "../runtime/encoding.ts";
+import { bytesOf } from "../runtime/encoding.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
 import { oncePer } from "../runtime/once.ts";
 import { getJson } from "../store/json.ts";
@@ -27,7 +27,6 @@ export type Shelved = z.infer<typeof shelved>;
 /** The vault key of a generation, HPKE-sealed to the seal key in the HSM. */
 const vault = z.strictObject({ generation: z.int().min(1), enc: publicKey, ct: base64urlUpTo(64) });
 
-const bytes = (text: string): Uint8Array => fromBase64url(text) ?? new Uint8Array();
 
 /** The shards of one box: what it holds, in which state, and how to have its HSM open them. */
 export class Shelf {
@@ -107,7 +106,7 @@ export class Shelf {
   vault(): { generation: number; enc: Uint8Array; ct: Uint8Array } {
     const kept = getJson(this.#store, "vault", vault);
     if (kept === undefined) throw new ShardkeepError("VAULT_MISSING", `${this.#box} has no vault`, { remedy: "shardkeep box request --config FILE makes it" });
-    return { generation: kept.generation, enc: bytes(kept.enc), ct: bytes(kept.ct) };
+    return { generation: kept.generation, enc: bytesOf(kept.enc), ct: bytesOf(kept.ct) };
   }
 
   /** This box's share of a record, by name; undefined if the record does not name this box. */
@@ -130,10 +129,10 @@ export class Shelf {
     const name = this.nameIn(one.record);
     if (name === undefined) throw new ShardkeepError("NOT_A_HOLDER", `${this.#box} is no holder in the record of ${one.record.key}`);
     return {
-      sealed: { iv: bytes(one.sealed.iv), ct: bytes(one.sealed.ct), tag: bytes(one.sealed.tag) },
+      sealed: { iv: bytesOf(one.sealed.iv), ct: bytesOf(one.sealed.ct), tag: bytesOf(one.sealed.tag) },
       aad: atRestAad(this.#site, name, keyRecordHash(one.record)),
       digestPrefix: sharePrefix(this.#site, name),
-      digest: bytes(name.digest),
+      digest: bytesOf(name.digest),
     };
   }
 }

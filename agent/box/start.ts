@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { HsmProcess } from "../hsm/client.ts";
+import { HsmProcess, signerOf } from "../hsm/client.ts";
 import { connect } from "../mqtt/connection.ts";
 import { Exchange } from "../mqtt/exchange.ts";
 import { readTls } from "../mqtt/tls-files.ts";
@@ -40,7 +40,7 @@ export async function startBox(
   const { store, hsm } = around({ store: opened, hsm: hsmProcess });
   const records = new RecordKeeper(store, log);
   const [{ bridge, panel }] = await Promise.all([startBridge(records), hsmProcess.start()]);
-  const session = await beginSession({ sign: (message) => hsm.sign("identity", message) }, site, box, random);
+  const session = await beginSession(signerOf(hsm, "identity"), site, box, random);
 
   const nonces = new NonceBook(clock, random);
   const state = topic({ kind: "box", box, direction: "up", what: "state" });

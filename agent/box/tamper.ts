@@ -1,6 +1,5 @@
 import type { RequestHandlers } from "../mqtt/exchange.ts";
 import type { RequestTable } from "../protocol/messages.ts";
-import { signStatement } from "../protocol/statement.ts";
 import type { Tampered } from "../protocol/tamper.ts";
 import { topic } from "../protocol/topics.ts";
 import { Refusal } from "../rules/refusal.ts";
@@ -9,6 +8,7 @@ import { isNamed } from "../runtime/errors.ts";
 import { Turns } from "../runtime/turns.ts";
 import { getJson, putJson } from "../store/json.ts";
 import type { BoxParts } from "./parts.ts";
+import { signAs } from "./sign.ts";
 
 const lockKey = "tampered";
 
@@ -127,9 +127,8 @@ export class Tamper {
 
   /** Signed once a life: an HSM signs slowly. */
   async #statement({ counter, cause, since }: TamperLock): Promise<Tampered> {
-    const { hsm, site, box } = this.#parts;
     if (this.#signed?.body.counter !== counter) {
-      this.#signed = await signStatement({ sign: (message) => hsm.sign("identity", message) }, "tampered", site, box, { counter, cause, since });
+      this.#signed = await signAs(this.#parts, "tampered", { counter, cause, since });
     }
     return this.#signed;
   }

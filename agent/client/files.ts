@@ -5,7 +5,7 @@ import type { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { base64url } from "../protocol/primitives.ts";
 import { ciphertextOverhead } from "../protocol/ciphertext.ts";
-import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
+import { bytesOf, toBase64url } from "../runtime/encoding.ts";
 import { systemRandom } from "../runtime/random.ts";
 import { wipe } from "../runtime/secrets.ts";
 import { openChunks, sealChunks } from "./chunks.ts";
@@ -48,7 +48,7 @@ async function* unseal(client: KeyUser, source: AsyncIterable<Uint8Array>, reaso
   const { site, key, resource } = header;
   // Before anybody is asked for a finger.
   if (site !== client.site) throw new FileError("FILE_WRONG_SITE", `the file was sealed at site ${site}, this client belongs to ${client.site}`, { remedy: `use a client of ${site}` });
-  const payload = fromBase64url(header.dataKey) ?? new Uint8Array();
+  const payload = bytesOf(header.dataKey);
   const { result: dataKey } = await client.use({ key, resource, reason, operation: "unwrap", payload }, options);
   try {
     if (dataKey.length !== dataKeyBytes) throw new FileError("FILE_DAMAGED", `the file's key has ${dataKey.length} bytes, not ${dataKeyBytes}`);

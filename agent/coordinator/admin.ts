@@ -1,5 +1,6 @@
 import { boxRequest, challengeSecretContext, type BoxAnswer } from "../protocol/joining.ts";
 import type { z } from "zod";
+import { signerOf } from "../hsm/client.ts";
 import { boxRequests, type clientRequests } from "../protocol/messages.ts";
 import type { SiteRecord } from "../protocol/site-record.ts";
 import { signStatement, verifyStatement } from "../protocol/statement.ts";
@@ -54,7 +55,7 @@ export async function approveBox(parts: CoordinatorParts, raw: unknown): Promise
   const record = known !== undefined ? site.current : await site.change((body) => ({
     ...body, boxes: [...body.boxes, { id: request.by, zone: request.body.zone, key: request.body.key }],
   }));
-  return await signStatement({ sign: (message) => hsm.sign("authority", message) }, "box-answer", config.site, record.by, {
+  return await signStatement(signerOf(hsm, "authority"), "box-answer", config.site, record.by, {
     box: request.by, certificate, ca: certifier.ca, generation: request.body.sealKey.generation,
     challengeSecret: { enc: toBase64url(secret.enc), ct: toBase64url(secret.ct) }, record,
   });

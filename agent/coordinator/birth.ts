@@ -1,4 +1,5 @@
 import type { Enclave } from "../enclave/client.ts";
+import { signerOf } from "../hsm/client.ts";
 import type { Evidence } from "../protocol/evidence.ts";
 import { boxRequests, type UsePart } from "../protocol/messages.ts";
 import type { CertifiedRecord, Plan } from "../protocol/key-record.ts";
@@ -23,8 +24,7 @@ export async function planBirth(parts: CoordinatorParts, keys: KeyShelf, request
   if (zone !== undefined) {
     throw new BirthError("ZONE_HOLDS_THRESHOLD", `zone ${zone} would hold ${create.threshold} shards of ${key}, which are the key`, { remedy: "take holders of other zones, or a higher threshold; `shardkeep site show` names each box's zone" });
   }
-  const signer = { sign: (message: Uint8Array) => hsm.sign("identity", message) };
-  return await signStatement(signer, "plan", config.site, config.coordinator, {
+  return await signStatement(signerOf(hsm, "identity"), "plan", config.site, config.coordinator, {
     request, key, kind: create.kind, epoch: 1, attempt: await keys.nextAttempt(key), threshold: create.threshold,
     holders: create.holders.map((box, i) => ({ box, x: i + 1 })), previous: null,
   });

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { HsmProcess, initialiseToken, type Hsm } from "../hsm/client.ts";
+import { HsmProcess, initialiseToken, signerOf, type Hsm } from "../hsm/client.ts";
 import { certificateDigest } from "../mqtt/tls.ts";
 import { tlsPaths } from "../mqtt/tls-files.ts";
 import { siteRecord, type SiteRecord, type SiteRecordBody } from "../protocol/site-record.ts";
@@ -95,7 +95,7 @@ async function firstRecord(config: CoordinatorConfig, hsm: Hsm, say: Say): Promi
   };
   const problems = recordProblems(body);
   if (problems.length > 0) throw new ShardkeepError("CONFIG_INVALID", problems.join("; "), { remedy: "give the coordinator another name" });
-  return await signStatement({ sign: (message) => hsm.sign("authority", message) }, "site-record", site, coordinator, body);
+  return await signStatement(signerOf(hsm, "authority"), "site-record", site, coordinator, body);
 }
 
 /** A store of one site beside the token of another would sign with keys that nobody knows. */

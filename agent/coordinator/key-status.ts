@@ -2,11 +2,11 @@ import type { z } from "zod";
 import { mostMessageBytes } from "../protocol/envelope.ts";
 import { keyRecordHash, type CertifiedRecord } from "../protocol/key-record.ts";
 import type { clientRequests, keyStatus } from "../protocol/messages.ts";
+import { statementHash } from "../protocol/statement.ts";
 import { exposureOf, type Exposure } from "../rules/reshard/exposure.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
 import type { KeyShelf } from "./key-shelf.ts";
 import type { Journal } from "./reshard/journal.ts";
-import { planHashOf } from "./reshard/plan-hash.ts";
 import type { Resharder } from "./reshard/resharder.ts";
 
 /** A key's newest record with what certifies it. */
@@ -23,7 +23,7 @@ function exposuresByKey(journal: Journal): ReadonlyMap<string, readonly Exposure
   const found = new Map<string, Exposure[]>();
   for (const { plan, phase, old } of journal.all()) {
     if (phase === "planned" || phase === "unproven" || phase === "certified" || phase === "resolving") continue;
-    const destroyed = journal.destroyedOf(planHashOf(plan));
+    const destroyed = journal.destroyedOf(statementHash(plan));
     const { threshold, nextThreshold, holders, keys } = plan.body;
     for (const { key, epoch, attempt } of keys) {
       const exposure = phase === "settled" ? exposureOf(epoch - 1, attempt, threshold, old, destroyed) : exposureOf(epoch, attempt, nextThreshold, holders.map(({ box }) => box), destroyed);

@@ -9,7 +9,7 @@ import type { Rule, SiteRecordBody } from "../protocol/site-record.ts";
 import { judgeEvidence } from "../rules/judge.ts";
 import { openOperation, stepOperation, type OperationEffect, type OperationEvent, type OperationState, type Verdict } from "../rules/operation.ts";
 import { decide, mayAttest, type Attestation } from "../rules/policy.ts";
-import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
+import { bytesOf, toBase64url } from "../runtime/encoding.ts";
 import { isNamed, type ShardkeepError } from "../runtime/errors.ts";
 import { operationError } from "./failures.ts";
 import type { Fleet } from "./fleet.ts";
@@ -40,7 +40,6 @@ interface Settle<R> {
 }
 
 const challengeMs = 4000;
-const bytes = (text: string): Uint8Array => fromBase64url(text) ?? new Uint8Array();
 
 /**
  * One operation under way: carries out the effects of the table in rules/operation.ts and feeds what
@@ -216,7 +215,7 @@ export class Operation<R = UseResult> {
     try {
       const { mac } = await exchange.request(boxRequests, "challenge", box, { fields, evidence: this.#evidence, nonce }, { deadlineMs: challengeMs });
       const message = challengeMessage(config.site, nonce, this.digest, record, box);
-      const verdict: Verdict = await hsm.verifyMac({ box, message, mac: bytes(mac) }) ? "good" : "wrong";
+      const verdict: Verdict = await hsm.verifyMac({ box, message, mac: bytesOf(mac) }) ? "good" : "wrong";
       // Before any verdict our own HSM passes a known-answer test: a sick coordinator convicts nobody.
       if (verdict === "wrong") await requireSoundHsm(this.#parts);
       if (verdict === "good") onPart({ state: "answered", box });

@@ -1,3 +1,4 @@
+import type { Approval } from "../protocol/approval.ts";
 import type { Evidence } from "../protocol/evidence.ts";
 import type { UsePart } from "../protocol/messages.ts";
 import { keyRecordHash, type KeyRecord } from "../protocol/key-record.ts";
@@ -18,7 +19,6 @@ import type { KeyShelf } from "./key-shelf.ts";
 import { Operation, type Shared, type UseResult } from "./operation.ts";
 import type { CoordinatorParts } from "./parts.ts";
 import { RecordChange } from "./record-change.ts";
-import type { Approval } from "./reshard/approved.ts";
 import type { Resharder } from "./reshard/resharder.ts";
 import { SiteError } from "./site-keeper.ts";
 

@@ -1,6 +1,6 @@
 import { probeMessage } from "../protocol/heartbeat.ts";
 import { boxRequests } from "../protocol/messages.ts";
-import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
+import { bytesOf, toBase64url } from "../runtime/encoding.ts";
 import { requireSoundHsm } from "./own-hsm.ts";
 import type { CoordinatorParts } from "./parts.ts";
 
@@ -15,7 +15,7 @@ export async function probe(parts: CoordinatorParts, box: string): Promise<Probe
   try {
     const { mac, verified } = await exchange.request(boxRequests, "probe", box, { nonce }, { deadlineMs: config.probeMs });
     outcome = "undecided";
-    if (!await hsm.verifyMac({ box, message: probeMessage(config.site, nonce, box), mac: fromBase64url(mac) ?? new Uint8Array() })) {
+    if (!await hsm.verifyMac({ box, message: probeMessage(config.site, nonce, box), mac: bytesOf(mac) })) {
       await requireSoundHsm(parts);
       return "wrong";
     }

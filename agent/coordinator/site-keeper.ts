@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { Hsm } from "../hsm/client.ts";
+import { signerOf, type Hsm } from "../hsm/client.ts";
 import type { Approval } from "../protocol/approval.ts";
 import { mostMessageBytes } from "../protocol/envelope.ts";
 import { refOf, siteRecord, type finger, type SitePolicy, type SiteRecord, type SiteRecordBody, type SiteRecordRef } from "../protocol/site-record.ts";
@@ -101,7 +101,7 @@ export class SiteKeeper {
 
   async #sign(body: SiteRecordBody): Promise<SiteRecord> {
     const { site, by } = this.#current;
-    return await signStatement({ sign: (message) => this.#hsm.sign("authority", message) }, "site-record", site, by, body);
+    return await signStatement(signerOf(this.#hsm, "authority"), "site-record", site, by, body);
   }
 
   /** Durable here before anybody hears of it: after any crash it is offered to every box that has not taken it. */

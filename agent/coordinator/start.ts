@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { EnclavePool, EnclaveProcess } from "../enclave/client.ts";
-import { HsmProcess } from "../hsm/client.ts";
+import { HsmProcess, signerOf } from "../hsm/client.ts";
 import { startBroker } from "../mqtt/broker.ts";
 import { connect } from "../mqtt/connection.ts";
 import { Exchange } from "../mqtt/exchange.ts";
@@ -59,7 +59,7 @@ export async function startCoordinator(config: CoordinatorConfig, log: Log, onSt
     url = `mqtts://${listen.host}:${broker.port}`;
   }
 
-  const session = await beginSession({ sign: (message) => hsm.sign("identity", message) }, config.site, coordinator, random);
+  const session = await beginSession(signerOf(hsm, "identity"), config.site, coordinator, random);
   const nonces = new NonceBook(clock, random);
   const stateTopic = topic({ kind: "coordinator", what: "state" });
   const say = (what: "ready" | "lost" | "stopped") => writeEnvelope(session, { to: "*", type: "event/state", id: toBase64url(random.bytes(16)), data: { state: what } });

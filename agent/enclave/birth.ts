@@ -7,7 +7,7 @@ import { enclaveName } from "../protocol/result.ts";
 import { requirePoint } from "../protocol/seal.ts";
 import { sealToText } from "../protocol/sealed.ts";
 import { signStatement, statementHash } from "../protocol/statement.ts";
-import { concat, fromBase64url, toBase64url } from "../runtime/encoding.ts";
+import { bytesOf, concat, toBase64url } from "../runtime/encoding.ts";
 import type { Random } from "../runtime/random.ts";
 import { wipe } from "../runtime/secrets.ts";
 import { splitSecret } from "../sharding/shamir.ts";
@@ -35,7 +35,7 @@ function requireJoins(plan: Plan, joins: readonly Join[]): void {
   const complete = joins.length === holders.length
     && holders.every(({ box }, i) => joins[i]?.by === box && joins[i].site === plan.site && joins[i].body.plan === planHash);
   if (!complete) throw new EnclaveError("JOINS_INCOMPLETE", `not exactly one JOIN of every holder of ${plan.body.key} for this plan`);
-  for (const { by, body } of joins) requirePoint(fromBase64url(body.key) ?? new Uint8Array(), `the receiving key of ${by}`);
+  for (const { by, body } of joins) requirePoint(bytesOf(body.key), `the receiving key of ${by}`);
 }
 
 /**

@@ -6,7 +6,7 @@ import { mostPayload } from "../protocol/messages.ts";
 import { requestDigest, type EnclaveKeys, type RequestFields, type UseBody } from "../protocol/request.ts";
 import { openPayload, sealResult } from "../protocol/result.ts";
 import { generateRecipient, requirePoint } from "../protocol/seal.ts";
-import { fromBase64url, toBase64url, utf8 } from "../runtime/encoding.ts";
+import { bytesOf, toBase64url, utf8 } from "../runtime/encoding.ts";
 import type { Random } from "../runtime/random.ts";
 import { equalBytes, wipe } from "../runtime/secrets.ts";
 import { dealKey } from "./birth.ts";
@@ -63,7 +63,7 @@ export class EnclaveCore implements Enclave {
   async payload({ site, use, enc, ct }: PayloadArgs): Promise<void> {
     await this.#alone(() => {
       if (this.#held !== undefined) throw new EnclaveError("PAYLOAD_TAKEN", "this enclave already has its payload");
-      requirePoint(fromBase64url(use.resultKey) ?? new Uint8Array(), "the result key");
+      requirePoint(bytesOf(use.resultKey), "the result key");
       const salted = openPayload(site, use, this.#recipient, { enc, ct });
       try {
         const payload = salted.subarray(saltLength);

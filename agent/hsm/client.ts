@@ -9,6 +9,7 @@ import type { Hsm } from "./hsm.ts";
 import { prepareDirectory, tokenDirectory } from "./softhsm.ts";
 
 export { hsmConfig, hsmPaths, type HsmConfig } from "./config.ts";
+export { signerOf } from "./signer.ts";
 export type { BatchShard, DealTo, DealtBox, DealtPieces, Hsm, StoredShard } from "./hsm.ts";
 
 export interface HsmOptions {

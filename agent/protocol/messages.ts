@@ -1,10 +1,11 @@
 import { z } from "zod";
+import { approval } from "./approval.ts";
 import { evidence, enrolled } from "./evidence.ts";
 import { boxHeartbeat, liveness } from "./heartbeat.ts";
 import { boxAnswer } from "./joining.ts";
 import { activated, certifiedRecord, check, deal, join, keyRecord, plan, prepared, sealed } from "./key-record.ts";
 import { base64url, counter, hash, id, label, publicKey, random128, sealedUpTo } from "./primitives.ts";
-import { anyFields, approvalFields, enclaveKeys, requestFields, use } from "./request.ts";
+import { anyFields, enclaveKeys, requestFields, use } from "./request.ts";
 import {
   batchActivated, batchBurn, batchDestroyed, batchPrepared, batchResolved, burial, mostBatchKeys, provedUse, reshardCheck, reshardDeal, reshardedRecord, reshardPlan, settlement,
 } from "./reshard.ts";
@@ -38,7 +39,7 @@ const destroyed = z.strictObject({ destroyed: batchDestroyed.nullable() });
 const reshardRequests = {
   /** `approval`: the people's request and evidence that the plan carries out. */
   "reshard-join": {
-    request: z.strictObject({ plan: reshardPlan, approval: z.strictObject({ fields: approvalFields, evidence: z.array(evidence).max(16) }).nullable() }),
+    request: z.strictObject({ plan: reshardPlan, approval: approval.nullable() }),
     response: z.strictObject({ join }),
   },
   /** To a dealer; the pieces come back in the order of the deal. */
@@ -65,7 +66,7 @@ const reshardRequests = {
   "reshard-reveal": { request: z.strictObject({ plan: hash, check: reshardCheck }), response: z.strictObject({ ephemeral: base64url(32) }) },
   /** People say who is gone: the box's one answer for ever; where it has settled, with certificate D by which it did. */
   "reshard-resolve": {
-    request: z.strictObject({ plan: reshardPlan, approval: z.strictObject({ fields: approvalFields, evidence: z.array(evidence).max(16) }) }),
+    request: z.strictObject({ plan: reshardPlan, approval: approval }),
     response: z.strictObject({ resolved: batchResolved, activated: z.array(batchActivated).max(255) }),
   },
   /** The BURN certificate; null while what is to be destroyed is not yet. */
@@ -101,8 +102,10 @@ export const boxRequests = {
   },
   "birth-check": { request: z.strictObject({ transcript: hash, sealed: z.array(sealed).max(255) }), response: z.strictObject({ check }) },
   "birth-prepare": { request: z.strictObject({ transcript: hash, checks: z.array(check).max(255) }), response: z.strictObject({ prepared }) },
-  /** Of another box: its evidence counts no more until a record version after `since` lifts it (protocol.md §8). */
-  /** With `counter` it tells the box itself that its opening of that name was noted. */
+  /**
+   * Of another box: its evidence counts no more until a record version after `since` lifts it (protocol.md §8). With
+   * `counter` it tells the box itself that its opening of that name was noted.
+   */
   quarantine: { request: z.strictObject({ box: id, reason: z.string().max(64), since: counter.optional(), counter: z.int().min(0).max(0xffffffff).optional() }), response: nothing },
   activate: { request: certifiedRecord, response: z.strictObject({ activated }) },
   ...reshardRequests,

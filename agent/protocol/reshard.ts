@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
+import { bytesOf, toBase64url } from "../runtime/encoding.ts";
 import { canonical, digest } from "./canonical.ts";
 import { evidence } from "./evidence.ts";
 import { keyRecord, mostImported } from "./key-record.ts";
@@ -134,7 +134,7 @@ export function batchHash(site: string, planHash: string, records: readonly stri
 /** How a DEAL names a sealed piece. */
 export function pieceHash(site: string, { enc, ct }: Sealed): string {
   // Hashed as bytes: the ciphertext of a large batch is large.
-  const inner = createHash("sha256").update(fromBase64url(enc) ?? new Uint8Array()).update(fromBase64url(ct) ?? new Uint8Array()).digest();
+  const inner = createHash("sha256").update(bytesOf(enc)).update(bytesOf(ct)).digest();
   return toBase64url(digest("reshard-piece-hash", site, { piece: new Uint8Array(inner) }));
 }
 

@@ -1,4 +1,4 @@
-import { fromBase64url } from "../runtime/encoding.ts";
+import { bytesOf } from "../runtime/encoding.ts";
 import { degreeBelow } from "../sharding/degree.ts";
 import { keyRecordHash, transcriptHash, type Check, type Deal, type Join, type KeyRecord, type Plan, type Prepared, type SealedStatement } from "../protocol/key-record.ts";
 import type { RequestFields } from "../protocol/request.ts";
@@ -78,7 +78,7 @@ export function judgeSealed(sealed: readonly SealedStatement[], transcript: stri
 /** All CHECK values lie on one polynomial of degree below the threshold: the deal is a sharing (protocol.md §7). */
 export async function judgeChecks(checks: readonly Check[], transcript: string, plan: Plan, record: SiteRecord): Promise<void> {
   requireAll(checks, plan, record, (one) => one.body.transcript === transcript, "CHECK");
-  const points = checks.map((one, i) => ({ x: plan.body.holders[i]?.x ?? 0, y: fromBase64url(one.body.value) ?? new Uint8Array() }));
+  const points = checks.map((one, i) => ({ x: plan.body.holders[i]?.x ?? 0, y: bytesOf(one.body.value) }));
   if (!await degreeBelow(points, plan.body.threshold)) throw refuseDeal("the shares do not lie on one polynomial: the deal is bad");
 }
 

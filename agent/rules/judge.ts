@@ -104,7 +104,7 @@ export function judgeUse(fields: AnyFields, evidence: readonly Evidence[], judge
 }
 
 /** All evidence is good and satisfies the rule. Throws {@link Refusal}. */
-export function requireAttested(judged: Judged, evidence: readonly Evidence[], judge: Pick<Judge, "siteRecord" | "isQuarantined">): void {
+export function requireAttested(judged: Judged, evidence: readonly Evidence[], judge: EvidenceJudge): void {
   const attestations = evidence.map((one) => judgeEvidence(one, judged.digest, judged.rule, judge));
   const decision = decide(judge.siteRecord.body, judged.rule, judged.requester, attestations);
   if (!decision.allowed) throw new Refusal("NOT_PERMITTED", `the evidence does not satisfy the rule: still wanted ${decision.still}`);

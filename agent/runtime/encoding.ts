@@ -15,6 +15,11 @@ export function fromBase64url(text: string): Uint8Array<ArrayBuffer> | null {
   return copy;
 }
 
+/** Bytes of text whose form a schema has checked before; none where it is not the canonical spelling of any. */
+export function bytesOf(text: string): Uint8Array {
+  return fromBase64url(text) ?? new Uint8Array();
+}
+
 export function concat(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(new ArrayBuffer(parts.reduce((sum, part) => sum + part.length, 0)));
   let offset = 0;

@@ -1,5 +1,5 @@
 import { readCoordinatorConfig, type CoordinatorConfig } from "../../agent/coordinator/config.ts";
-import { HsmProcess } from "../../agent/hsm/client.ts";
+import { HsmProcess, signerOf } from "../../agent/hsm/client.ts";
 import { startBroker, type Broker, type BrokerOptions } from "../../agent/mqtt/broker.ts";
 import { connect, type Transport } from "../../agent/mqtt/connection.ts";
 import { Exchange } from "../../agent/mqtt/exchange.ts";
@@ -86,7 +86,7 @@ export class Rogue {
   static async #begin(config: CoordinatorConfig & { readonly broker: { readonly listen: BrokerOptions["listen"] } }, hsm: HsmProcess, record: SiteRecord): Promise<Rogue> {
     const known = new Map<string, "box" | "client" | "coordinator">([[config.coordinator, "coordinator"], ...record.body.boxes.map((box) => [box.id, "box"] as const)]);
     const broker = await startBroker({ listen: config.broker.listen, tls: readTls(config.state, "broker"), kindOf: (name) => known.get(name), log: silentLog });
-    const session = await beginSession({ sign: (message) => hsm.sign("identity", message) }, config.site, config.coordinator, systemRandom);
+    const session = await beginSession(signerOf(hsm, "identity"), config.site, config.coordinator, systemRandom);
     const transport = connect({ url: `mqtts://127.0.0.1:${broker.port}`, tls: readTls(config.state, config.coordinator), clientId: config.coordinator, log: silentLog, random: systemRandom });
     const rogue = new Rogue({ broker, transport, hsm, session, record });
     await transport.subscribe(everybodyUp);
@@ -120,7 +120,7 @@ export class Rogue {
   /** A version that the authority signs, whoever approved it or did not. */
   async signRecord(body: SiteRecordBody): Promise<SiteRecord> {
     const { site, by } = this.#record;
-    return await signStatement({ sign: (message) => this.#hsm.sign("authority", message) }, "site-record", site, by, body);
+    return await signStatement(signerOf(this.#hsm, "authority"), "site-record", site, by, body);
   }
 
   /** What every box says to these versions of the site record. */

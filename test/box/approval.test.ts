@@ -1,5 +1,5 @@
 import t from "tap";
-import type { Approval } from "../../agent/box/approval.ts";
+import type { Approval } from "../../agent/protocol/approval.ts";
 import { requestDigest, type ApprovalFields, type ReshardParameters, type UseBody } from "../../agent/protocol/request.ts";
 import type { ReshardPlan } from "../../agent/protocol/reshard.ts";
 import { filled, member, members } from "../rules/reshard/support.ts";

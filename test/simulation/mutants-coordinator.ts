@@ -24,7 +24,7 @@ export const coordinatorMutants: readonly Mutant[] = [
   resharder("crash-forgotten", "what a crash cut off is not given up", [`void this.#giveUpUnfinished()`, `void Promise.resolve()`]),
   journal("not-durable", "the journal is kept in memory", [`await this.#store.commit(changes);`, `;`]),
   driver("late-not-shown", "who was away is not shown D", [`return this.#journal.concerned(entry).filter(`, `return holders.filter(`]),
-  driver("not-driven", "a message that was lost is not shown again", [`for (const to of this.#audience(entry))`, `for (const to of this.#signed.has(planHashOf(entry.plan)) && this.#asking.size === 0 ? [] : this.#audience(entry))`]),
+  driver("not-driven", "a message that was lost is not shown again", [`for (const to of this.#audience(entry))`, `for (const to of this.#signed.has(statementHash(entry.plan)) && this.#asking.size === 0 ? [] : this.#audience(entry))`]),
   driver("record-not-kept", "D does not make the new records the newest", [`this.#keys.changes(records)`, `[]`]),
   shelf("record-not-taken", "the newest record is not what is planned on", [`for (const record of records)\n            this.#keys.set(record.key, { record, prepared: [] });`, ``]),
 ];

@@ -19,7 +19,7 @@ import { beginSession, type Session } from "../../agent/protocol/session.ts";
 import type { SiteRecord, SiteRecordBody } from "../../agent/protocol/site-record.ts";
 import { signStatement, statementHash } from "../../agent/protocol/statement.ts";
 import { everybodyUp, topic } from "../../agent/protocol/topics.ts";
-import { fromBase64url, toBase64url } from "../../agent/runtime/encoding.ts";
+import { toBase64url } from "../../agent/runtime/encoding.ts";
 import type { Log } from "../../agent/runtime/log.ts";
 import { silentLog } from "../../agent/runtime/log.ts";
 import { systemRandom } from "../../agent/runtime/random.ts";
@@ -271,4 +271,3 @@ export class InProcessSite {
 }
 
 export const recordHash = (record: SiteRecord): string => statementHash(record);
-export const bytesOf = (text: string): Uint8Array => fromBase64url(text) ?? new Uint8Array();

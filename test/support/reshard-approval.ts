@@ -1,4 +1,4 @@
-import type { Approval } from "../../agent/box/approval.ts";
+import type { Approval } from "../../agent/protocol/approval.ts";
 import type { Evidence } from "../../agent/protocol/evidence.ts";
 import { requestDigest, useBody as useBodySchema, type ApprovalFields, type ReshardParameters, type UseBody } from "../../agent/protocol/request.ts";
 import type { ReshardPlan } from "../../agent/protocol/reshard.ts";

@@ -1,4 +1,4 @@
-import type { Approval } from "../../agent/box/approval.ts";
+import type { Approval } from "../../agent/protocol/approval.ts";
 import type { Join, KeyRecord, SealedStatement } from "../../agent/protocol/key-record.ts";
 import type { Sealed } from "../../agent/protocol/primitives.ts";
 import { batchHash, participantsOf, type BatchActivated, type BatchBurn, type BatchPrepared, type BatchResolved, type ProvedUse, type ReshardCheck, type ReshardDeal, type ReshardPlan } from "../../agent/protocol/reshard.ts";

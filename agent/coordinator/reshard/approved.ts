@@ -1,14 +1,14 @@
-import type { Evidence } from "../../protocol/evidence.ts";
+import type { Approval } from "../../protocol/approval.ts";
 import type { KeyRecord } from "../../protocol/key-record.ts";
-import type { ApprovalFields, ReshardParameters } from "../../protocol/request.ts";
+import type { ReshardParameters } from "../../protocol/request.ts";
 import type { ReshardPlan } from "../../protocol/reshard.ts";
+import { statementHash } from "../../protocol/statement.ts";
 import { proposeApproved, type ApprovedPlan } from "../../rules/reshard/propose-approved.ts";
 import type { BoxView, Wish } from "../../rules/reshard/propose.ts";
 import { ShardkeepError } from "../../runtime/errors.ts";
 import type { KeyShelf } from "../key-shelf.ts";
 import type { CoordinatorParts } from "../parts.ts";
 import type { Journal } from "./journal.ts";
-import { planHashOf } from "./plan-hash.ts";
 
 export class ReshardError extends ShardkeepError<"UNKNOWN_KEY" | "RESHARD_HELD" | "RESHARD_FAILED"> {}
 
@@ -21,7 +21,6 @@ export function unknownKey(key: string): ReshardError {
   return new ReshardError("UNKNOWN_KEY", `there is no key ${key}`, { remedy: "shardkeep key list" });
 }
 
-export interface Approval { readonly fields: ApprovalFields; readonly evidence: Evidence[] }
 /** An attempt that is to begin; `old` are the holders of the epoch before. */
 export interface Attempt { readonly plan: ReshardPlan; readonly old: readonly string[]; readonly approval: Approval | null }
 interface Job extends Attempt {
@@ -99,7 +98,7 @@ export class ApprovedReshards {
       if (this.#around.isHeld()) job.reject(heldError(key, "our-network"));
       else if (!follows) job.reject(failed(key, "it was re-sharded, or tried to be, while people were asked"));
       else {
-        this.#begun.set(planHashOf(plan), job);
+        this.#begun.set(statementHash(plan), job);
         return job;
       }
     }
@@ -125,7 +124,7 @@ export class ApprovedReshards {
       this.#waiting.splice(at, 1);
       job.reject(heldError(job.key, "another attempt is under way"));
     } else {
-      this.#begun.delete(planHashOf(job.plan));
+      this.#begun.delete(statementHash(job.plan));
       job.reject(heldError(job.key, "the attempt is under way, or its shards are stored and not yet in force; it goes on by itself"));
     }
   }

@@ -1,3 +1,4 @@
+import type { Approval } from "../../protocol/approval.ts";
 import type { Join, KeyRecord, SealedStatement } from "../../protocol/key-record.ts";
 import { boxRequests } from "../../protocol/messages.ts";
 import type { Sealed } from "../../protocol/primitives.ts";
@@ -8,7 +9,6 @@ import { hashesOf, judgeDeals, judgeReshardChecks, recordsOf } from "../../rules
 import { isNamed } from "../../runtime/errors.ts";
 import type { Verdict } from "../../sharding/reshare.ts";
 import type { CoordinatorParts } from "../parts.ts";
-import type { Approval } from "./approved.ts";
 
 /** What certificate P says, and who failed where none came to be. */
 export type Outcome =

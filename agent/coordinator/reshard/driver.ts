@@ -1,5 +1,7 @@
+import type { Approval } from "../../protocol/approval.ts";
 import { boxRequests } from "../../protocol/messages.ts";
 import type { BatchActivated, BatchBurn, BatchDestroyed, BatchResolved, Resolution } from "../../protocol/reshard.ts";
+import { statementHash } from "../../protocol/statement.ts";
 import { isByBox } from "../../rules/birth.ts";
 import { doubleSigners, isBuried, isSettled } from "../../rules/reshard/certificates.ts";
 import { driveTable, isDecided, stepDrive, type Phase } from "../../rules/reshard/drive.ts";
@@ -8,9 +10,7 @@ import { Turns } from "../../runtime/turns.ts";
 import type { Fleet } from "../fleet.ts";
 import type { KeyShelf } from "../key-shelf.ts";
 import type { CoordinatorParts } from "../parts.ts";
-import type { Approval } from "./approved.ts";
 import type { Entry, Journal } from "./journal.ts";
-import { planHashOf } from "./plan-hash.ts";
 
 /**
  * Carries every attempt to its end: shows each phase's message to all who have not answered it, at every
@@ -61,7 +61,7 @@ export class Driver {
 
   /** Who has not answered what this phase shows. */
   #audience(entry: Entry): string[] {
-    const planHash = planHashOf(entry.plan);
+    const planHash = statementHash(entry.plan);
     const holders = entry.plan.body.holders.map(({ box }) => box);
     const { activated, burns } = this.#of(planHash);
     switch (entry.phase) {
@@ -79,7 +79,7 @@ export class Driver {
   }
 
   async #show(entry: Entry, box: string): Promise<void> {
-    const planHash = planHashOf(entry.plan);
+    const planHash = statementHash(entry.plan);
     const name = `${planHash} ${box} ${entry.phase}`;
     if (this.#asking.has(name)) return;
     this.#asking.add(name);
@@ -210,7 +210,7 @@ export class Driver {
   }
 
   async #end(entry: Entry): Promise<void> {
-    const planHash = planHashOf(entry.plan);
+    const planHash = statementHash(entry.plan);
     const records = entry.phase === "settled" ? this.#journal.recordsOf(planHash) : [];
     await this.#journal.put(entry, this.#keys.changes(records));
     this.#keys.took(records);

@@ -4,10 +4,10 @@ import { keyRecord, type KeyRecord } from "../../protocol/key-record.ts";
 import { hash, id } from "../../protocol/primitives.ts";
 import { approvalFields } from "../../protocol/request.ts";
 import { batchActivated, batchBurn, batchDestroyed, batchPrepared, batchResolved, participantsOf, provedUse, reshardPlan, type BatchDestroyed } from "../../protocol/reshard.ts";
+import { statementHash } from "../../protocol/statement.ts";
 import { isDecided, type Phase } from "../../rules/reshard/drive.ts";
 import { entriesJson, putJson } from "../../store/json.ts";
 import type { Change, Store } from "../../store/store.ts";
-import { planHashOf } from "./plan-hash.ts";
 
 const phases = ["planned", "unproven", "certified", "settled", "burning", "resolving", "burnt"] as const satisfies readonly Phase[];
 
@@ -83,7 +83,7 @@ export class Journal {
   }
 
   async put(one: Entry, also: readonly Change[] = [], records?: readonly KeyRecord[]): Promise<void> {
-    const planHash = planHashOf(one.plan);
+    const planHash = statementHash(one.plan);
     const changes: Change[] = [putJson(`reshard/${planHash}`, one), ...also];
     if (records !== undefined) changes.push(putJson(`reshard-records/${planHash}`, records));
     if (isDecided(one.phase)) changes.push({ del: `reshard-records/${planHash}` });
@@ -102,14 +102,14 @@ export class Journal {
 
   /** Whether nobody is left who would have to be shown this attempt's certificate. */
   isFinished(one: Entry): boolean {
-    const destroyed = this.#of(planHashOf(one.plan));
+    const destroyed = this.#of(statementHash(one.plan));
     return isDecided(one.phase) && this.concerned(one).every((box) => destroyed.has(box));
   }
 
   /** `inForce`: plans whose records are the keys' newest; their certificates are shown to whoever asks. */
   async prune(inForce: ReadonlySet<string>): Promise<void> {
-    const finished = this.all().filter((one) => this.isFinished(one) && !inForce.has(planHashOf(one.plan)));
-    const dropped = finished.slice(0, Math.max(0, finished.length - mostFinished)).map(({ plan }) => planHashOf(plan));
+    const finished = this.all().filter((one) => this.isFinished(one) && !inForce.has(statementHash(one.plan)));
+    const dropped = finished.slice(0, Math.max(0, finished.length - mostFinished)).map(({ plan }) => statementHash(plan));
     if (dropped.length === 0) return;
     await this.#store.commit(dropped.flatMap((planHash) => [
       { del: `reshard/${planHash}` }, ...[...this.#of(planHash).keys()].map((box) => ({ del: `reshard-destroyed/${planHash}/${box}` })),
@@ -132,7 +132,7 @@ export class Journal {
   }
 
   #note(one: Entry): void {
-    const planHash = planHashOf(one.plan);
+    const planHash = statementHash(one.plan);
     this.#entries.set(planHash, one);
     if (one.phase === "settled") for (const { previous } of one.plan.body.keys) this.#replacedBy.set(previous, planHash);
     if (one.phase === "burnt") for (const record of one.records) this.#burntWith.set(record, planHash);

@@ -1,6 +1,7 @@
 import type { KeyRecord } from "../../protocol/key-record.ts";
 import type { ProvedUse } from "../../protocol/reshard.ts";
 import { resultHash } from "../../protocol/result.ts";
+import { statementHash } from "../../protocol/statement.ts";
 import { stepDrive } from "../../rules/reshard/drive.ts";
 import { requireProved } from "../../rules/reshard/proof.ts";
 import { hasCode } from "../../runtime/errors.ts";
@@ -12,7 +13,6 @@ import type { CoordinatorParts } from "../parts.ts";
 import type { Driver } from "./driver.ts";
 import type { Entry, Journal } from "./journal.ts";
 import type { Patience } from "./patience.ts";
-import { planHashOf } from "./plan-hash.ts";
 
 type Asked = Pick<Operation, "fields" | "evidence">;
 
@@ -43,8 +43,8 @@ export class Proofs {
   /** The record to be proven, for the next request on its key; undefined where there is none, or too few serve it. */
   serving(key: string): KeyRecord | undefined {
     for (const { plan } of this.#open()) {
-      const record = this.#journal.recordsOf(planHashOf(plan)).find((one) => one.key === key);
-      if (record === undefined || this.#missed.delete(planHashOf(plan))) continue;
+      const record = this.#journal.recordsOf(statementHash(plan)).find((one) => one.key === key);
+      if (record === undefined || this.#missed.delete(statementHash(plan))) continue;
       if (record.holders.filter(({ box }) => this.#fleet.isLive(box)).length >= record.threshold) return record;
     }
     return undefined;
@@ -66,7 +66,7 @@ export class Proofs {
   async failed({ fields }: Asked, error: unknown): Promise<void> {
     const of = this.#of(fields.record);
     if (of === undefined) return;
-    this.#missed.add(planHashOf(of.plan));
+    this.#missed.add(statementHash(of.plan));
     if (!hasCode(error, "KEY_CHECK_FAILED")) return;
     this.#parts.log.error("re-shard disproved", { key: fields.use.body.key, epoch: fields.epoch, attempt: fields.attempt });
     this.#patience.disproved(of.plan);

@@ -1,16 +1,17 @@
+import type { Approval } from "../../protocol/approval.ts";
 import type { KeyRecord } from "../../protocol/key-record.ts";
 import type { RecoverParameters } from "../../protocol/request.ts";
 import { participantsOf, type ReshardPlan } from "../../protocol/reshard.ts";
+import { statementHash } from "../../protocol/statement.ts";
 import { isDecided } from "../../rules/reshard/drive.ts";
 import { askedOf, goneOf, isSameGone, isWorthAsking, judgeRecovery, oldAsked } from "../../rules/reshard/resolution.ts";
 import { ShardkeepError } from "../../runtime/errors.ts";
 import type { Fleet } from "../fleet.ts";
 import type { KeyShelf } from "../key-shelf.ts";
 import type { CoordinatorParts } from "../parts.ts";
-import { unknownKey, type Approval } from "./approved.ts";
+import { unknownKey } from "./approved.ts";
 import type { Driver } from "./driver.ts";
 import type { Entry, Journal } from "./journal.ts";
-import { planHashOf } from "./plan-hash.ts";
 
 export class RecoverError extends ShardkeepError<"RECOVER_HELD"> {}
 
@@ -53,7 +54,7 @@ export class Recoveries {
     const { clock, config, site } = this.#parts;
     const { fields, evidence } = approval;
     const { key } = fields.use.body;
-    const planHash = planHashOf(plan);
+    const planHash = statementHash(plan);
     const gone = goneOf(fields);
     judgeRecovery(plan, fields, evidence, { siteRecord: site.current, isQuarantined: (box) => this.#fleet.isQuarantined(box) });
     const entry = this.#journal.get(planHash);

@@ -1,6 +1,7 @@
+import { signerOf } from "../../hsm/client.ts";
 import { keyRecordHash, type KeyRecord } from "../../protocol/key-record.ts";
 import type { ReshardPlan, ReshardReason } from "../../protocol/reshard.ts";
-import { signStatement } from "../../protocol/statement.ts";
+import { signStatement, statementHash } from "../../protocol/statement.ts";
 import { batchesOf, type Batch, type Planned, type Proposed } from "../../rules/reshard/batch.ts";
 import { changes } from "../../rules/reshard/plan.ts";
 import { stepDrive } from "../../rules/reshard/drive.ts";
@@ -17,7 +18,6 @@ import { Driver } from "./driver.ts";
 import type { Entry, Journal } from "./journal.ts";
 import { Namer } from "./namer.ts";
 import { Patience } from "./patience.ts";
-import { planHashOf } from "./plan-hash.ts";
 import { Proofs } from "./proofs.ts";
 import { Recoveries } from "./recoveries.ts";
 
@@ -99,7 +99,7 @@ export class Resharder {
     if (record === undefined || this.#live(record) >= record.threshold) return record;
     for (const { plan, phase } of this.#journal.all()) {
       if (phase !== "certified" && phase !== "resolving") continue;
-      const planHash = planHashOf(plan);
+      const planHash = statementHash(plan);
       const next = this.#journal.recordsOf(planHash).find((one) => one.key === key);
       if (next !== undefined && this.#driver.activatedLive(planHash) >= next.threshold) return next;
     }
@@ -133,7 +133,7 @@ export class Resharder {
     }, (error: unknown) => {
       // Our own store or HSM: at the next look, not at once, or it would be tried without end.
       this.#running = false;
-      if (approved !== undefined) this.approved.failed(planHashOf(approved.plan), "the coordinator's own store or HSM failed");
+      if (approved !== undefined) this.approved.failed(statementHash(approved.plan), "the coordinator's own store or HSM failed");
       this.#parts.log.error("re-shard failed", { error: String(error) });
     });
   }
@@ -189,11 +189,11 @@ export class Resharder {
     this.#parts.log.info("re-shard planned", { keys: plan.body.keys.length, key: plan.body.keys[0]?.key ?? "", reason: plan.body.reason, holders: plan.body.holders.map(({ box }) => box).join(" ") });
     const outcome = await new AttemptRun(this.#parts, plan, approval).run();
     await this.#ended(entry, outcome);
-    const burnt = outcome.kind === "bad-deal" ? this.#untilDecided(planHashOf(plan)) : undefined;
+    const burnt = outcome.kind === "bad-deal" ? this.#untilDecided(statementHash(plan)) : undefined;
     this.#driver.drive();
     if (outcome.kind !== "bad-deal") return;
     await burnt;
-    const named = this.#journal.get(planHashOf(plan))?.phase === "burnt" && await this.#namer.name(plan, outcome);
+    const named = this.#journal.get(statementHash(plan))?.phase === "burnt" && await this.#namer.name(plan, outcome);
     this.#patience.badDeal(plan, outcome.verdict, named);
   }
 
@@ -209,8 +209,7 @@ export class Resharder {
     const [first] = records;
     if (first === undefined) throw new ReshardError("RESHARD_FAILED", "a batch without keys");
     const { config, hsm } = this.#parts;
-    const signer = { sign: (message: Uint8Array) => hsm.sign("identity", message) };
-    return await signStatement(signer, "reshard-plan", config.site, config.coordinator, {
+    return await signStatement(signerOf(hsm, "identity"), "reshard-plan", config.site, config.coordinator, {
       keys: records.map((record) => ({
         key: record.key, version: record.version, epoch: record.epoch + 1, attempt: this.#keys.lastAttempt(record.key) + 1,
         previous: keyRecordHash(record), check: record.check, imported: record.imported,
@@ -230,7 +229,7 @@ export class Resharder {
       return;
     }
     const { body } = entry.plan;
-    this.approved.failed(planHashOf(entry.plan), describe(outcome));
+    this.approved.failed(statementHash(entry.plan), describe(outcome));
     this.#parts.log.warn("re-shard attempt failed", { key: body.keys[0]?.key ?? "", attempt: body.keys[0]?.attempt ?? 0, outcome: describe(outcome) });
     this.#patience.failed(entry.plan, outcome);
     if (outcome.kind === "refused" && outcome.code === "ATTEMPT_OPEN") this.#driver.showAgain(outcome.box);
@@ -248,7 +247,7 @@ export class Resharder {
 
   #decided({ plan, phase, old }: Entry): void {
     const { holders, keys } = plan.body;
-    const planHash = planHashOf(plan);
+    const planHash = statementHash(plan);
     this.#deciding.get(planHash)?.();
     this.#deciding.delete(planHash);
     this.recoveries.decided(planHash);

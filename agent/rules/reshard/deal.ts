@@ -2,13 +2,12 @@ import { keyRecordHash, transcriptHash, type Join, type KeyRecord, type SealedSt
 import { participantsOf, type PieceRole, type ReshardCheck, type ReshardDeal, type ReshardPlan } from "../../protocol/reshard.ts";
 import type { SiteRecord } from "../../protocol/site-record.ts";
 import { statementHash, type Signed } from "../../protocol/statement.ts";
-import { fromBase64url } from "../../runtime/encoding.ts";
+import { bytesOf } from "../../runtime/encoding.ts";
 import { judge, type Verdict } from "../../sharding/reshare.ts";
 import { isByBox } from "../birth.ts";
 import { Refusal } from "../refusal.ts";
 
 const refuse = (why: string): Refusal => new Refusal("DEAL_REFUSED", why);
-const bytes = (text: string): Uint8Array => fromBase64url(text) ?? new Uint8Array();
 
 /** Exactly one statement of each of `boxes`, in their order, each its own and fitting. */
 function requireEach<S extends Signed<unknown>>(statements: readonly S[], boxes: readonly string[], fits: (one: S) => boolean, record: SiteRecord, name: string): void {
@@ -58,8 +57,8 @@ export async function judgeReshardChecks(plan: ReshardPlan, transcript: string, 
   const of = (box: string): ReshardCheck["body"] | undefined => checks.find(({ by }) => by === box)?.body;
   return await judge({
     t: threshold, nextT: nextThreshold,
-    witnesses: witnesses.map(({ box, x }) => ({ x, y: bytes(of(box)?.witness ?? "") })),
-    dealers: dealers.map(({ x }, i) => ({ x, values: holders.map((holder) => ({ x: holder.x, y: bytes(of(holder.box)?.holder?.values[i] ?? "") })) })),
+    witnesses: witnesses.map(({ box, x }) => ({ x, y: bytesOf(of(box)?.witness ?? "") })),
+    dealers: dealers.map(({ x }, i) => ({ x, values: holders.map((holder) => ({ x: holder.x, y: bytesOf(of(holder.box)?.holder?.values[i] ?? "") })) })),
   });
 }
 

@@ -3,12 +3,11 @@ import { pieceHash, reshardPieceContext, type ReshardCheck, type ReshardDeal, ty
 import { openByEphemeral } from "../../protocol/seal.ts";
 import { statementHash } from "../../protocol/statement.ts";
 import type { Sealed } from "../../protocol/primitives.ts";
-import { fromBase64url } from "../../runtime/encoding.ts";
+import { bytesOf } from "../../runtime/encoding.ts";
 import { equalBytes, wipe } from "../../runtime/secrets.ts";
 import { expandMatrix } from "../../sharding/check.ts";
 import { holderValue } from "../../sharding/reshare.ts";
 
-const bytes = (text: string): Uint8Array => fromBase64url(text) ?? new Uint8Array();
 
 /** One seal of a burnt attempt, opened by its dealer because a holder's CHECK is not what was dealt to it. */
 export interface OpenedSeal {
@@ -36,13 +35,13 @@ export function liarOf({ plan, transcript, deal, piece, join, check, ephemeral }
   const context = reshardPieceContext(plan.site, statementHash(plan), deal.by, join.by, "holder");
   let opened: Uint8Array | undefined;
   try {
-    opened = openByEphemeral(bytes(ephemeral), bytes(join.body.key), bytes(piece.enc), context, context, bytes(piece.ct));
+    opened = openByEphemeral(bytesOf(ephemeral), bytesOf(join.body.key), bytesOf(piece.enc), context, context, bytesOf(piece.ct));
     if (opened.length !== 32 * keys.length + 16) return "dealer";
     const content = opened;
-    const terms = keys.map(({ key }, i) => ({ matrix: expandMatrix(bytes(transcript), key), share: content.slice(32 * i, 32 * i + 32) }));
+    const terms = keys.map(({ key }, i) => ({ matrix: expandMatrix(bytesOf(transcript), key), share: content.slice(32 * i, 32 * i + 32) }));
     const value = holderValue(terms, content.slice(32 * keys.length));
     const published = check.body.holder?.values[dealers.findIndex(({ box }) => box === deal.by)] ?? "";
-    return equalBytes(value, bytes(published)) ? "dealer" : "holder";
+    return equalBytes(value, bytesOf(published)) ? "dealer" : "holder";
   } catch {
     return "dealer"; // not the scalar of this seal, or nothing that opens: it signed a piece of noise
   } finally {

@@ -4,7 +4,7 @@ import { participantsOf, type BatchResolved, type Resolution, type ReshardPlan }
 import type { SiteRecord } from "../../protocol/site-record.ts";
 import { statementHash } from "../../protocol/statement.ts";
 import { isByBox } from "../birth.ts";
-import { judgeAsked, requireAttested, type Judge, type Judged } from "../judge.ts";
+import { judgeAsked, requireAttested, type EvidenceJudge, type Judged } from "../judge.ts";
 import { ruleFor } from "../policy.ts";
 import { Refusal } from "../refusal.ts";
 
@@ -56,7 +56,7 @@ export function isTwoSettled(plan: ReshardPlan, resolution: Resolution, record: 
  * and no deadline is looked at: a box that was away must still answer, and the digest binds plan and list, which are
  * answered once, for ever. Throws {@link Refusal}.
  */
-export function judgeRecovery(plan: ReshardPlan, fields: ApprovalFields, evidence: readonly Evidence[], judge: Pick<Judge, "siteRecord" | "isQuarantined">): Judged {
+export function judgeRecovery(plan: ReshardPlan, fields: ApprovalFields, evidence: readonly Evidence[], judge: EvidenceJudge): Judged {
   const refuse = (why: string): Refusal => new Refusal("PLAN_REFUSED", why);
   const judged = judgeAsked(fields, judge.siteRecord);
   const { operation, key, resource } = fields.use.body;
