@@ -2,7 +2,7 @@ import type { Matched } from "../../firmware-bridge/client.ts";
 import type { Evidence } from "../protocol/evidence.ts";
 import { templatePrefix } from "../protocol/evidence.ts";
 import type { RefusedFinger } from "../protocol/messages.ts";
-import { requestCode, type AnyFields, type ReshardParameters } from "../protocol/request.ts";
+import { isOfRecord, requestCode, type AnyFields, type ReshardParameters } from "../protocol/request.ts";
 import type { SiteRecord, SiteRecordBody } from "../protocol/site-record.ts";
 import { judgeRequest, type Judged } from "../rules/judge.ts";
 import { changesInWords } from "../rules/record-words.ts";
@@ -48,7 +48,7 @@ function wordsFor(fields: AnyFields, next: SiteRecordBody | undefined, current: 
   const { by, body: { operation, resource, key, reshard, recover } } = fields.use;
   if (recover !== undefined) return [`${by} asks to end the re-shard of key ${key} without ${recover.gone.join(" ")}, gone for good`];
   if (reshard !== undefined) return [`${by} asks to re-shard key ${key}: ${parametersInWords(reshard)}`];
-  if (operation !== "record" && next === undefined) return [`${by} asks to ${operation} ${resource} with key ${key}`];
+  if (!isOfRecord(operation) && next === undefined) return [`${by} asks to ${operation} ${resource} with key ${key}`];
   const proposed = judgeProposal(current, fields, next);
   return [`${by} asks to change the site record, version ${proposed.version}`, ...changesInWords(current.body, proposed)];
 }

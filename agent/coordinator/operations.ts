@@ -3,7 +3,7 @@ import type { Evidence } from "../protocol/evidence.ts";
 import type { UsePart } from "../protocol/messages.ts";
 import { keyRecordHash, type KeyRecord } from "../protocol/key-record.ts";
 import type { Sealed } from "../protocol/primitives.ts";
-import { requestDigest, type ApprovalFields, type RecoverParameters, type ReshardParameters, type Use } from "../protocol/request.ts";
+import { isOfRecord, requestDigest, type ApprovalFields, type RecoverParameters, type ReshardParameters, type Use } from "../protocol/request.ts";
 import type { ReshardPlan } from "../protocol/reshard.ts";
 import type { SiteRecord, SiteRecordBody } from "../protocol/site-record.ts";
 import { statementHash, verifyStatement } from "../protocol/statement.ts";
@@ -116,7 +116,7 @@ export class Operations {
     if (known === undefined || use.by !== client || !verifyStatement(use, site.current.site, known.key)) throw new Refusal("REQUEST_FORGED", `the request is not signed by ${client}`);
     if (!record.sealed) throw new Refusal("NOT_SEALED", "the site record is not sealed: no key is made or used", { remedy: "shardkeep site seal" });
     const { key, operation, resource, create, reshard, recover } = use.body;
-    if (operation === "record") throw operationError("NOT_PERMITTED", "the site record is changed by `record-change`, which brings the version");
+    if (isOfRecord(operation)) throw operationError("NOT_PERMITTED", "the site record is changed by `record-change`, which brings the version");
     const rule = ruleFor(record, key, operation, resource);
     if (rule === undefined) throw operationError("NOT_PERMITTED", `no rule lets anybody ${operation} ${resource} with key ${key}`);
     requireFitting(use);

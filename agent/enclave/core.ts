@@ -32,7 +32,8 @@ function mostBytes({ operation, create }: UseBody): number {
     case "create": return create?.imported === true ? mostImported : 0;
     case "reshard":
     case "recover":
-    case "record": return 0;
+    case "record":
+    case "readmit": return 0;
     case "encrypt":
     case "wrap": return mostPayload - ciphertextOverhead;
     case "decrypt":

@@ -4,7 +4,7 @@ import type { Operation } from "../protocol/site-record.ts";
 import type { Random } from "../runtime/random.ts";
 
 /** What is done with a key that exists. */
-export type KeyOperation = Exclude<Operation, "create" | "reshard" | "recover" | "record">;
+export type KeyOperation = Exclude<Operation, "create" | "reshard" | "recover" | "record" | "readmit">;
 
 /** The rest are no business of an enclave that has combined a key. */
 export function isKeyOperation(operation: Operation): operation is KeyOperation {

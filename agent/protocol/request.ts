@@ -6,7 +6,7 @@ import { counter, hash, id, label, publicKey, random128, resource } from "./prim
 import { operation, type Operation } from "./site-rule.ts";
 import { statement } from "./statement.ts";
 
-/** What operation `record` is asked of: the site's only record, so that no choice of resource chooses a rule. */
+/** What operations `record` and `readmit` are asked of: the site's only record, so that no choice of resource chooses a rule. */
 export const recordTarget = { key: "site", resource: "record" } as const;
 
 /** How a new key shall be: read only with operation `create`. */
@@ -43,7 +43,7 @@ export const useBody = z.strictObject({
   key: label,
   operation,
   resource,
-  /** SHA-256 of {@link commitmentPrefix} ‖ salt (32) ‖ payload; with operation `record` the hash of the next version. */
+  /** SHA-256 of {@link commitmentPrefix} ‖ salt (32) ‖ payload; with operations `record` and `readmit` the hash of the next version. */
   commitment: hash,
   /** HPKE recipient of the result. */
   resultKey: publicKey,
@@ -60,8 +60,13 @@ export const parametersOf = { create: "key", reshard: "re-shard", recover: "reco
  * Whether people approve a step of a re-shard, or a version of the site record: nothing is combined, no enclave takes
  * part, no holder is challenged.
  */
-export function isApproval(wanted: Operation): wanted is "reshard" | "recover" | "record" {
-  return wanted === "reshard" || wanted === "recover" || wanted === "record";
+export function isApproval(wanted: Operation): wanted is "reshard" | "recover" | "record" | "readmit" {
+  return wanted === "reshard" || wanted === "recover" || isOfRecord(wanted);
+}
+
+/** Whether what people approve is the next version of the site record. */
+export function isOfRecord(wanted: Operation): wanted is "record" | "readmit" {
+  return wanted === "record" || wanted === "readmit";
 }
 
 export const use = statement("use", useBody);

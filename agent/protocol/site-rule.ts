@@ -4,9 +4,10 @@ import { id, label } from "./primitives.ts";
 /**
  * What can be asked of a key; `create` makes it, `reshard` changes threshold, size or several holders, `recover` says
  * which boxes are gone where an attempt can not end. `record` is asked of the site itself, under `key: site`: the next
- * version of its record (protocol.md §2).
+ * version of its record (protocol.md §2); so is `readmit`, for a version that lifts the quarantine of one box and says
+ * nothing else (§8).
  */
-export const operation = z.enum(["create", "encrypt", "decrypt", "wrap", "unwrap", "mac", "reshard", "recover", "record"]);
+export const operation = z.enum(["create", "encrypt", "decrypt", "wrap", "unwrap", "mac", "reshard", "recover", "record", "readmit"]);
 export type Operation = z.infer<typeof operation>;
 
 /** A resource pattern: `*` is one segment, a last `**` is any rest, also none. */

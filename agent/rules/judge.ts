@@ -1,5 +1,5 @@
 import type { Evidence } from "../protocol/evidence.ts";
-import { isApproval, parametersOf, recordTarget, requestDigest, type AnyFields, type Use } from "../protocol/request.ts";
+import { isApproval, isOfRecord, parametersOf, recordTarget, requestDigest, type AnyFields, type Use } from "../protocol/request.ts";
 import { refOf, type Rule, type SiteRecord } from "../protocol/site-record.ts";
 import { verifyStatement } from "../protocol/statement.ts";
 import { decide, ruleFor, type Attestation } from "./policy.ts";
@@ -70,7 +70,7 @@ export function judgeAsked(fields: AnyFields, siteRecord: SiteRecord): Judged {
   requireFitting(use);
   if (isApproval(operation) === ("enclave" in fields)) throw new Refusal("REQUEST_FORGED", "an enclave takes part exactly where something is combined or dealt by it");
   // Else the requester would choose by the resource which rule governs the record.
-  if (operation === "record" && (key !== recordTarget.key || resource !== recordTarget.resource)) throw new Refusal("REQUEST_FORGED", "the site record is no key and has no resource but itself");
+  if (isOfRecord(operation) && (key !== recordTarget.key || resource !== recordTarget.resource)) throw new Refusal("REQUEST_FORGED", "the site record is no key and has no resource but itself");
   const rule = ruleFor(record, key, operation, resource);
   if (rule === undefined) {
     throw new Refusal("NOT_PERMITTED", `no rule lets ${use.by} ${operation} ${resource} with key ${key}`, { remedy: "`shardkeep site show` lists the rules" });

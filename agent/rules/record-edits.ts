@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { finger, SitePolicy, SiteRecord, SiteRecordBody } from "../protocol/site-record.ts";
+import { recordHashOf, type finger, type SitePolicy, type SiteRecord, type SiteRecordBody } from "../protocol/site-record.ts";
 import { statementHash } from "../protocol/statement.ts";
 
 /** What a version says, without its place in the chain. */
@@ -60,4 +60,10 @@ export function withClient(added: SiteRecordBody["clients"][number]): Edit {
 /** Lifts the quarantine of a box: its evidence counts again from the next version on (protocol.md §8). */
 export function withReadmitted(box: string): Edit {
   return (body) => ({ ...body, boxes: body.boxes.map((one) => (one.id === box ? { ...one, readmitted: body.version + 1 } : one)) });
+}
+
+/** Whether `next` lifts the quarantine of one box and says nothing else: what rule `readmit` is enough for. */
+export function isReadmission(current: SiteRecord, next: SiteRecordBody): boolean {
+  const [box, ...more] = next.boxes.filter(({ readmitted }) => readmitted === next.version);
+  return box !== undefined && more.length === 0 && recordHashOf(current, next) === recordHashOf(current, nextBody(current, withReadmitted(box.id)));
 }

@@ -1,16 +1,17 @@
 import type { AnyFields } from "../protocol/request.ts";
-import { recordHashOf, type SiteRecord, type SiteRecordBody } from "../protocol/site-record.ts";
+import { recordHashOf, type Operation, type SiteRecord, type SiteRecordBody } from "../protocol/site-record.ts";
 import { statementHash, verifyStatement } from "../protocol/statement.ts";
 import { judgeAsked, requireAttested, requireRecord } from "./judge.ts";
 import { checkContent, checkPlace, RecordError } from "./record.ts";
+import { isReadmission } from "./record-edits.ts";
 
 /** Whether this box was in quarantine while `version` was in force; what came later says nothing of an approval from then. */
 export type QuarantinedAt = (box: string, version: number) => boolean;
 
 /**
  * Whether `next` may follow `current` (protocol.md §2). While `current` is unsealed the authority's signature is enough;
- * from then on `next` carries the evidence of people of `current`, under rule `record` of `current`, for exactly this
- * step. Nothing in it ages: a box that was away for months judges it as those did that were there. Throws
+ * from then on `next` carries the evidence of people of `current`, under rule `record` of `current` (where it only lifts
+ * a quarantine rule `readmit` will do), for exactly this step. Nothing in it ages: a box that was away for months judges it as those did that were there. Throws
  * RecordError or Refusal; nothing is changed.
  */
 export function judgeStep(current: SiteRecord, next: SiteRecord, isQuarantinedAt: QuarantinedAt): void {
@@ -28,11 +29,16 @@ export function judgeStep(current: SiteRecord, next: SiteRecord, isQuarantinedAt
   const { fields, evidence } = approval;
   const { operation, commitment } = fields.use.body;
   requireRecord(fields, current);
-  if (operation !== "record" || commitment !== statementHash(next) || fields.record !== commitment) {
+  if (!isStep(operation, current, body) || commitment !== statementHash(next) || fields.record !== commitment) {
     throw new RecordError("RECORD_NOT_APPROVED", `what the people approved is not version ${body.version} of the site record`);
   }
   const judged = judgeAsked(fields, current);
   requireAttested(judged, evidence, { siteRecord: current, isQuarantined: (box) => isQuarantinedAt(box, current.body.version) });
+}
+
+/** Whether this is the operation that asks for this step; rule `readmit` can be a lighter one than `record`, and is for nothing else. */
+function isStep(operation: Operation, current: SiteRecord, body: SiteRecordBody): boolean {
+  return operation === "record" || (operation === "readmit" && isReadmission(current, body));
 }
 
 /** Walks the chain step by step; the last of it, or `current` where it is empty. Throws at the first step that may not be. */
@@ -46,7 +52,7 @@ export function walkChain(current: SiteRecord, chain: readonly SiteRecord[], isQ
 /** Whether what people are asked to approve is this very body, and may follow `current` at all. Throws {@link RecordError}. */
 export function judgeProposal(current: SiteRecord, { use, record }: AnyFields, body: SiteRecordBody | undefined): SiteRecordBody {
   const { operation, commitment } = use.body;
-  if (operation !== "record" || body === undefined || commitment !== recordHashOf(current, body) || record !== commitment) {
+  if (body === undefined || !isStep(operation, current, body) || commitment !== recordHashOf(current, body) || record !== commitment) {
     throw new RecordError("RECORD_NOT_APPROVED", "the version that comes with the request is not the one that it names");
   }
   checkPlace(current, body);

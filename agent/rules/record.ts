@@ -1,5 +1,5 @@
 import { ShardkeepError } from "../runtime/errors.ts";
-import { recordTarget } from "../protocol/request.ts";
+import { isOfRecord, recordTarget } from "../protocol/request.ts";
 import { recordHashOf, type Rule, type SiteRecord, type SiteRecordBody } from "../protocol/site-record.ts";
 import { statementHash } from "../protocol/statement.ts";
 import { fits, mayAttest, mostPeople, ruleFor, slotsOf } from "./policy.ts";
@@ -35,7 +35,9 @@ export function recordProblems(record: SiteRecordBody): string[] {
       if ("role" in requirement && !roles.has(requirement.role)) problems.push(`rule ${i + 1} (${rule.key}) asks for the unknown role ${requirement.role}`);
       if ("person" in requirement && !people.has(requirement.person)) problems.push(`rule ${i + 1} (${rule.key}) asks for the unknown person ${requirement.person}`);
     }
-    if (rule.operations.includes("record") && (rule.key !== recordTarget.key || rule.limit !== undefined)) problems.push(`rule ${i + 1} (${rule.key}): \`record\` is asked of key ${recordTarget.key}, and without a limit`);
+    for (const operation of rule.operations.filter(isOfRecord)) {
+      if (rule.key !== recordTarget.key || rule.limit !== undefined) problems.push(`rule ${i + 1} (${rule.key}): \`${operation}\` is asked of key ${recordTarget.key}, and without a limit`);
+    }
     if (wanted > mostPeople) problems.push(`rule ${i + 1} (${rule.key}) asks for more than ${mostPeople} people`);
   }
   return problems;

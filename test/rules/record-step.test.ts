@@ -3,8 +3,8 @@ import type { Approval } from "../../agent/protocol/approval.ts";
 import { requestDigest, type RequestFields, type UseBody } from "../../agent/protocol/request.ts";
 import { refOf, rule, type SiteRecord, type SiteRecordBody } from "../../agent/protocol/site-record.ts";
 import { statementHash } from "../../agent/protocol/statement.ts";
-import { nextBody, withoutPerson, withPolicy, type Edit } from "../../agent/rules/record-edits.ts";
-import { judgeStep, walkChain } from "../../agent/rules/record-step.ts";
+import { nextBody, withoutPerson, withPolicy, withReadmitted, type Edit } from "../../agent/rules/record-edits.ts";
+import { judgeProposal, judgeStep, walkChain } from "../../agent/rules/record-step.ts";
 import { body, filled, keyOf, makeEvidence, makeApprovalFields, record as unchangeable, signRecord } from "./support/site.ts";
 
 const [alice, bob] = body.people as [typeof body.people[number], typeof body.people[number]];
@@ -75,6 +75,31 @@ void t.test("an unsealed record needs no approval, and takes none", async (t) =>
   t.doesNotThrow(() => { judgeStep(open, sealing, never); });
   const approved = await approve(open, sealing);
   t.throws(() => { judgeStep(open, approved, never); }, { code: "RECORD_INVALID" });
+});
+
+void t.test("a readmission goes under its own rule, and nothing else does", async (t) => {
+  const alone = rule.parse({ key: "site", operations: ["readmit"], require: [{ person: "bob" }] });
+  const from = await signRecord({ ...content, rules: [...body.rules, changing, alone] });
+  const bob = async (digest: string) => (await bobAndCarol(digest)).slice(0, 1);
+  const asked = async (edit: Edit, how: Forged = {}) => approve(from, await after(from, edit), { evidence: bob, use: { operation: "readmit" }, ...how });
+  const readmitted = await asked(withReadmitted("box-2"));
+  t.doesNotThrow(() => { judgeStep(from, readmitted, never); });
+  t.doesNotThrow(() => { judgeProposal(from, readmitted.approval!.fields, readmitted.body); });
+  const both: Edit = (one) => ({ ...withReadmitted("box-1")(one), boxes: withReadmitted("box-1")({ ...one, boxes: withReadmitted("box-2")(one).boxes }).boxes });
+  for (const [what, edit] of [
+    ["nothing", same], ["two boxes at once", both], ["a rule beside it", (one) => ({ ...withReadmitted("box-2")(one), rules: [changing] })], ["a box of no site", withReadmitted("box-9")],
+  ] satisfies [string, Edit][]) {
+    const next = await asked(edit);
+    t.throws(() => { judgeStep(from, next, never); }, { code: "RECORD_NOT_APPROVED" }, what);
+    t.throws(() => judgeProposal(from, next.approval!.fields, next.body), { code: "RECORD_NOT_APPROVED" }, what);
+  }
+  const refused = async (code: string, how: Forged): Promise<void> => {
+    const next = await asked(withReadmitted("box-2"), how);
+    t.throws(() => { judgeStep(from, next, never); }, { code }, code);
+  };
+  await refused("NOT_PERMITTED", { evidence: () => Promise.resolve([]) });
+  await refused("NOT_PERMITTED", { use: { operation: "record" } });
+  await refused("REQUEST_FORGED", { use: { operation: "readmit", resource: "payroll/x" } });
 });
 
 void t.test("evidence of a box that was in quarantine while the version was in force", async (t) => {

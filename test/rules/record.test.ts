@@ -31,6 +31,7 @@ void t.test("every problem of a record is named, and a sound one has none", asyn
     [asks([{ role: "officer", people: 16 }, { person: "alice" }]), "rule 1 (payroll) asks for more than 16 people"],
     [{ rules: [rule.parse({ key: "payroll", operations: ["record"], require: [{ person: "alice" }] })] }, "rule 1 (payroll): `record` is asked of key site, and without a limit"],
     [{ rules: [rule.parse({ key: "site", operations: ["record"], require: [{ person: "alice" }], limit: "1/day" })] }, "rule 1 (site): `record` is asked of key site, and without a limit"],
+    [{ rules: [rule.parse({ key: "payroll", operations: ["readmit"], require: [{ person: "alice" }] })] }, "rule 1 (payroll): `readmit` is asked of key site, and without a limit"],
     [asks([{ role: "officer", people: 9 }, { role: "officer", people: 8 }]), "rule 1 (payroll) asks for more than 16 people"],
   ];
   for (const [change, problem] of cases) t.strictSame(recordProblems({ ...body, ...change }), [problem], problem);

@@ -12,8 +12,8 @@ import { openMemoryStore } from "../support/memory-store.ts";
 import { birth, changeRecord, finish, touch, use } from "../support/use.ts";
 
 const rules = [{ key: "payroll", resource: "**", operations: ["create", "encrypt", "decrypt"], require: [{ role: "officer", people: 1 }], requester: "never", confirm: "none", distinctBoxes: true }]
-  .flatMap((one) => [one, { ...one, key: "site", operations: ["record"] }]);
-const people = [{ id: "alice", roles: ["officer"], boxes: ["box-1", "box-5"] }];
+  .flatMap((one) => [one, { ...one, key: "site", operations: ["record"] }, { ...one, key: "site", operations: ["readmit"], require: [{ person: "bob" }] }]);
+const people = [{ id: "alice", roles: ["officer"], boxes: ["box-1", "box-5"] }, { id: "bob", roles: ["warden"], boxes: ["box-2"] }];
 const five = ["box-1", "box-2", "box-3", "box-4", "box-5"];
 
 async function withKey(options: Partial<SiteOptions> = {}) {
@@ -42,9 +42,10 @@ async function opens(site: InProcessSite): Promise<void> {
   await finish(site, sealed);
 }
 
+/** Under the rule of its own, which no officer meets. */
 async function readmit(site: InProcessSite, box: string): Promise<void> {
   const change = changeRecord(site, "cli", withReadmitted(box));
-  await touch(site, "box-1", "alice");
+  await touch(site, "box-2", "bob");
   await finish(site, change);
 }
 
