@@ -7,8 +7,9 @@ import { ruleLine } from "../agent/rules/record-words.ts";
 import { readYaml } from "../agent/runtime/config.ts";
 import { ShardkeepError } from "../agent/runtime/errors.ts";
 import { fingerprintOf } from "../agent/runtime/fingerprint.ts";
+import { approveCommand } from "./box-approve.ts";
 import { connected, operating } from "./connected.ts";
-import { readText, requireAbsent, write } from "./files.ts";
+import { write } from "./files.ts";
 import { client, clientOption, command, configOption, group, json, optionsOf } from "./options.ts";
 import { result } from "./output.ts";
 import { provision } from "./programs.ts";
@@ -38,35 +39,6 @@ function initCommand(): Command {
       const made = steps.find(({ step }) => step === "site");
       result(options.json, { steps }, [`next: shardkeep coordinator --config ${options.config}`, `      export SHARDKEEP_CLIENT=${String(made?.["client"])}`]);
     });
-}
-
-function approveCommand(): Command {
-  return command("approve", "let a box in: takes its request, writes the site's answer", ["site approve box-1.request.json --out box-1.answer.json"])
-    .argument("<request>", "file of `shardkeep box request`")
-    .option("--out <file>", "where the answer goes")
-    .option(...clientOption)
-    .action(async (file: string, _: unknown, from: Command) => {
-      const options = optionsOf(from, z.strictObject({ ...client, out: z.string() }));
-      requireAbsent(options.out);
-      const request = parseJson(file);
-      const { answer } = await connected(options.client, (one) => one.request("box-approve", { request }));
-      write(options.out, `${JSON.stringify(answer, null, 2)}\n`);
-      const { box, record } = answer.body;
-      const authority = fingerprintOf(record.body.authority);
-      result(options.json, { box, version: record.body.version, authority, out: options.out }, [
-        `${box} is in record version ${record.body.version}`,
-        `next, at the box: shardkeep box accept ${options.out} --config FILE --authority ${authority}`,
-      ]);
-    });
-}
-
-function parseJson(file: string): z.infer<ReturnType<typeof z.json>> {
-  const text = readText(file);
-  try {
-    return z.json().parse(JSON.parse(text));
-  } catch {
-    return text.slice(0, 1000); // no request either: the coordinator's refusal names what to do
-  }
 }
 
 function changed(name: string, description: string, examples: readonly string[]): Command {
@@ -99,6 +71,18 @@ function showCommand(): Command {
     });
 }
 
+function aclCommand(): Command {
+  return changed("acl", "Mosquitto's ACL file for this site, with those denied who have left; the embedded broker needs none", ["site acl --out /etc/mosquitto/shardkeep/acl && systemctl reload mosquitto"])
+    .option("--out <file>", "where it goes; without it to stdout")
+    .action(async (_: unknown, from: Command) => {
+      const { json, client: file, out } = optionsOf(from, z.strictObject({ ...client, out: z.string().optional() }));
+      const { record, acl } = await connected(file, async ({ record }) => ({ record, acl: (await import("../agent/client/index.ts")).mosquittoAcl({ coordinator: record.body.coordinator.id, retired: record.body.retired ?? [] }) }));
+      if (out !== undefined) write(out, acl);
+      const denied = record.body.retired ?? [];
+      result(json, { version: record.body.version, denied, ...(out === undefined ? { acl } : { out }) }, out === undefined ? [acl.trimEnd()] : [`${out}: ${denied.length} denied; next: systemctl reload mosquitto`]);
+    });
+}
+
 function sealCommand(): Command {
   return changed("seal", "seal the record: from here on keys are made, and it changes by people's fingers only", ["site seal"])
     .action(async (_: unknown, from: Command) => {
@@ -116,5 +100,5 @@ function sealCommand(): Command {
 }
 
 export function siteCommand(): Command {
-  return group("site", "the site and its record", [initCommand(), approveCommand(), applyCommand(), showCommand(), sealCommand()]);
+  return group("site", "the site and its record", [initCommand(), approveCommand(), applyCommand(), showCommand(), sealCommand(), aclCommand()]);
 }

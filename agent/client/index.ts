@@ -21,6 +21,7 @@ import type { ClientParts } from "./client.ts";
 
 export { addClient, type ClientEntry, type NewClient } from "./add.ts";
 export type { RecordChange } from "./change-record.ts";
+export { mosquittoAcl } from "../mqtt/mosquitto.ts";
 export { connectClient, type Client, type ClientParts } from "./client.ts";
 export { clientConfig, readClient, type ClientConfig, type ClientIdentity } from "./config.ts";
 export { ClientError, FileError, type ClientErrorCode } from "./errors.ts";

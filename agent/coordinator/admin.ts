@@ -1,12 +1,14 @@
-import { boxRequest, challengeSecretContext, type BoxAnswer } from "../protocol/joining.ts";
+import { challengeSecretContext, type BoxAnswer } from "../protocol/joining.ts";
 import type { z } from "zod";
 import { signerOf } from "../hsm/client.ts";
 import { boxRequests, type clientRequests } from "../protocol/messages.ts";
 import type { SiteRecord } from "../protocol/site-record.ts";
-import { signStatement, verifyStatement } from "../protocol/statement.ts";
+import { signStatement } from "../protocol/statement.ts";
 import { isByBox } from "../rules/birth.ts";
+import { JoinError, judgeBoxRequest } from "../rules/joining.ts";
+import { withBox, withClient, withoutBox, withoutClient } from "../rules/record-edits.ts";
 import { Refusal } from "../rules/refusal.ts";
-import { fromBase64url, toBase64url } from "../runtime/encoding.ts";
+import { bytesOf, toBase64url } from "../runtime/encoding.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
 import type { Fleet } from "./fleet.ts";
 import type { CoordinatorParts } from "./parts.ts";
@@ -16,8 +18,6 @@ type Approve = z.infer<typeof clientRequests["client-approve"]["request"]>;
 type Enrol = z.infer<typeof clientRequests["person-enrol"]["request"]>;
 type Enrolment = z.infer<typeof boxRequests.enrol.response>;
 type EnrolPart = z.infer<typeof clientRequests["person-enrol"]["part"]>;
-
-export class JoinError extends ShardkeepError<"REQUEST_INVALID" | "NAME_TAKEN"> {}
 
 const enrolMs = 90_000;
 
@@ -30,35 +30,45 @@ export function requireAdmin(parts: CoordinatorParts, client: string): void {
 /** Nothing irreversible is begun for a change that the sealed record would refuse. */
 function requireUnsealed({ site }: CoordinatorParts): void {
   if (site.current.body.sealed) {
-    throw new ShardkeepError("RECORD_SEALED", "the site record is sealed: it changes only with the fingers that its rule `record` asks for", { remedy: "`site apply`, `person add | remove` and `client add` ask for them" });
+    throw new ShardkeepError("RECORD_SEALED", "the site record is sealed: it changes only with the fingers that its rule `record` asks for", { remedy: "`site apply`, `site approve`, `person add | remove`, `client add | remove` and `box retire` ask for them" });
   }
 }
 
-/** `site approve`: takes a box's signed request, gives it a certificate and its challenge secret (design §6). */
+/** `site approve`: takes a box's signed request, gives it a certificate and its challenge secret (design §6). On a sealed site people have let it in before that. */
 export async function approveBox(parts: CoordinatorParts, raw: unknown): Promise<BoxAnswer> {
-  requireUnsealed(parts);
   const { site, hsm, certifier, config } = parts;
-  const parsed = boxRequest.safeParse(raw);
-  if (!parsed.success) throw new JoinError("REQUEST_INVALID", "this is no box request, or half of one", { remedy: "copy the file again, or run `shardkeep box request` again" });
-  const request = parsed.data;
-  if (request.site !== config.site) throw new JoinError("REQUEST_INVALID", `this request is for site ${request.site}, here is ${config.site}`);
-  if (!verifyStatement(request, config.site, request.body.key)) throw new JoinError("REQUEST_INVALID", `the request of ${request.by} is not signed by its own key`);
-  const known = site.current.body.boxes.find((box) => box.id === request.by);
-  if (known !== undefined && known.key !== request.body.key) throw new JoinError("NAME_TAKEN", `there is another box ${request.by} with another key`, { remedy: "give the new box another name" });
-  const recipient = fromBase64url(request.body.sealKey.key);
-  if (recipient === null) throw new JoinError("REQUEST_INVALID", "the request has no seal key");
+  const request = judgeBoxRequest(raw, site.current);
+  const known = site.current.body.boxes.some(({ id }) => id === request.by);
+  if (!known) requireUnsealed(parts);
 
   const certificate = await certifier.certify(request.by, request.body.tlsKey);
   // The same box may ask again (its answer was lost): it gets a new secret, and the old one is gone.
-  if (known !== undefined) await hsm.removeChallengeSecret({ box: request.by });
-  const secret = await hsm.createChallengeSecret({ box: request.by, recipient, info: challengeSecretContext(config.site, request.by) });
-  const record = known !== undefined ? site.current : await site.change((body) => ({
-    ...body, boxes: [...body.boxes, { id: request.by, zone: request.body.zone, key: request.body.key }],
-  }));
+  if (known) await hsm.removeChallengeSecret({ box: request.by });
+  const secret = await hsm.createChallengeSecret({ box: request.by, recipient: bytesOf(request.body.sealKey.key), info: challengeSecretContext(config.site, request.by) });
+  const record = known ? site.current : await site.change(withBox({ id: request.by, ...request.body }));
   return await signStatement(signerOf(hsm, "authority"), "box-answer", config.site, record.by, {
     box: request.by, certificate, ca: certifier.ca, generation: request.body.sealKey.generation,
     challengeSecret: { enc: toBase64url(secret.enc), ct: toBase64url(secret.ct) }, record,
   });
+}
+
+/**
+ * `box retire`, its first half: from here on the box is cut out of every key, and people take it out of the record when it
+ * holds nothing. Before the seal there are no keys: it leaves at once.
+ */
+export async function retireBox({ site }: CoordinatorParts, fleet: Fleet, box: string): Promise<SiteRecord> {
+  if (site.kindOf(box) !== "box") throw new SiteError("UNKNOWN_BOX", `${box} is no box of this site`, { remedy: "`shardkeep status` lists the boxes" });
+  if (!site.current.body.sealed) return await site.change(withoutBox(box));
+  await fleet.retire(box);
+  return site.current;
+}
+
+/** `client remove` before the seal. */
+export async function removeClient(parts: CoordinatorParts, client: string): Promise<SiteRecord> {
+  requireUnsealed(parts);
+  const { site } = parts;
+  if (site.kindOf(client) !== "client") throw new SiteError("UNKNOWN_CLIENT", `${client} is no client of this site`, { remedy: "`shardkeep site show` lists the clients" });
+  return await site.change(withoutClient(client));
 }
 
 /** `client add`: a client's keys are made where it lives; here they get a name. On a sealed site people have given it that before. */
@@ -69,7 +79,7 @@ export async function approveClient(parts: CoordinatorParts, { id, key, tlsKey, 
   const certificate = await certifier.certify(id, tlsKey);
   if (known !== undefined && known.key !== key) throw new JoinError("NAME_TAKEN", `there is another client ${id} with another key`, { remedy: "give the new client another name" });
   if (known === undefined) {
-    await site.change((body) => ({ ...body, clients: [...body.clients, { id, key, admin, ...(person === undefined ? {} : { person }) }] }));
+    await site.change(withClient({ id, key, admin, ...(person === undefined ? {} : { person }) }));
   }
   return { certificate, ca: certifier.ca };
 }

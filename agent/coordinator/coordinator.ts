@@ -1,7 +1,7 @@
 import { clientRequests, type boxStatus } from "../protocol/messages.ts";
 import { topic } from "../protocol/topics.ts";
 import type { z } from "zod";
-import { approveBox, approveClient, enrolAt, enrolPerson, forgetAt, removePerson, requireAdmin } from "./admin.ts";
+import { approveBox, approveClient, enrolAt, enrolPerson, forgetAt, removeClient, removePerson, requireAdmin, retireBox } from "./admin.ts";
 import { Fleet } from "./fleet.ts";
 import { InUse } from "./in-use.ts";
 import { KeyShelf } from "./key-shelf.ts";
@@ -40,6 +40,7 @@ export class Coordinator {
     parts.site.onChange(() => {
       this.#fleet.announceRecord();
       void this.#publishRecord();
+      void this.#forgetRetired();
     });
     parts.exchange.onEvent((name, data, { from, boot, fresh }) => {
       if (parts.site.kindOf(from) !== "box") return;
@@ -59,6 +60,7 @@ export class Coordinator {
       this.#beat();
     };
     void this.#publishRecord();
+    void this.#forgetRetired();
     again();
     this.#fleet.start();
     this.#resharder.start();
@@ -91,6 +93,16 @@ export class Coordinator {
     }
   }
 
+  /** A challenge secret outlives its box nowhere; what a crash has left is found again at the next start. */
+  async #forgetRetired(): Promise<void> {
+    const { hsm, site, log } = this.#parts;
+    try {
+      for (const box of site.current.body.retired ?? []) await hsm.removeChallengeSecret({ box });
+    } catch (error) {
+      log.warn("challenge secret not removed", { error: String(error) });
+    }
+  }
+
   #serve(): void {
     const parts = this.#parts;
     const { site, nonces } = parts;
@@ -114,6 +126,8 @@ export class Coordinator {
       "person-enrol": async (data, call) => { admin(call.from); return await enrolPerson(parts, this.#fleet, data, call.part); },
       "box-pause": async ({ box, forMs }, call) => { admin(call.from); return { state: await this.#fleet.pause(box, forMs) }; },
       "box-resume": async ({ box }, call) => { admin(call.from); return { state: await this.#fleet.resume(box) }; },
+      "box-retire": async ({ box }, call) => { admin(call.from); return { record: await retireBox(parts, this.#fleet, box) }; },
+      "client-remove": async ({ client }, call) => { admin(call.from); return { record: await removeClient(parts, client) }; },
       "person-remove": async ({ person }, call) => { admin(call.from); return { record: await removePerson(parts, person) }; },
     });
   }

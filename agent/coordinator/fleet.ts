@@ -165,10 +165,21 @@ export class Fleet {
   async quarantine(box: string, reason: string): Promise<boolean> {
     if (this.isQuarantined(box)) return true;
     if (!this.#quarantines.convict(box, reason)) return false;
+    await this.#shutOut(box);
+    return true;
+  }
+
+  /** By an administrator's order: it says nothing of anybody's health, so it is never held. */
+  async retire(box: string): Promise<void> {
+    if (this.isQuarantined(box)) return;
+    this.#quarantines.enter(box, "RETIRING");
+    await this.#shutOut(box);
+  }
+
+  async #shutOut(box: string): Promise<void> {
     this.#watch.step(box, { type: "quarantine" });
     await this.#quarantines.keep(box);
     for (const other of this.live()) this.#quarantines.tell(other);
-    return true;
   }
 
   /** A box with an older site record, or one that missed a quarantine, is told now. */

@@ -37,8 +37,13 @@ export class Quarantines {
       return false;
     }
     this.#convictions.push(next);
-    this.#out.set(box, { box, reason, since: site.horizon });
+    this.enter(box, reason);
     return true;
+  }
+
+  /** The box is out from this instant. */
+  enter(box: string, reason: string): void {
+    this.#out.set(box, { box, reason, since: this.#parts.site.horizon });
   }
 
   /** Should we die before it is durable, the next challenge finds it again. */
@@ -53,7 +58,8 @@ export class Quarantines {
     const { exchange, log } = this.#parts;
     for (const [out, { reason, since }] of this.#out) {
       const told = `${out} ${since} ${box}`;
-      if (out === box || this.#told.has(told) || this.has(box)) continue;
+      // Of one that has left the record nobody needs to be told.
+      if (out === box || this.#told.has(told) || this.has(box) || this.#parts.site.kindOf(out) !== "box") continue;
       this.#told.add(told);
       exchange.request(boxRequests, "quarantine", box, { box: out, reason, since }).catch((error: unknown) => {
         this.#told.delete(told);

@@ -16,7 +16,7 @@ const chainMost = 32;
 /** Half of what one message may have; a single version goes whatever its size. */
 const chainBytes = mostMessageBytes / 2;
 
-export class SiteError extends ShardkeepError<"NOT_JOINED" | "NOT_READY" | "UNKNOWN_PERSON" | "UNKNOWN_BOX" | "PERSON_EXISTS"> {}
+export class SiteError extends ShardkeepError<"NOT_JOINED" | "NOT_READY" | "UNKNOWN_PERSON" | "UNKNOWN_BOX" | "UNKNOWN_CLIENT" | "PERSON_EXISTS"> {}
 
 /**
  * The site record at the coordinator: makes the next version, signed by the authority key in its HSM, and

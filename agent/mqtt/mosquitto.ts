@@ -65,9 +65,12 @@ ${listener(options.clientPort, options)}`;
 
 /**
  * The ACL of design §5. Mosquitto grants every SUBSCRIBE; it judges by this what is delivered. Lines that
- * hold for everybody must be patterns, and it warns that two of them name nobody.
+ * hold for everybody must be patterns, and it warns that two of them name nobody. The certificates of who has retired
+ * stay valid for ever: they are denied by name.
  */
-export function mosquittoAcl({ coordinator }: Pick<MosquittoOptions, "coordinator">): string {
+export function mosquittoAcl({ coordinator, retired = [] }: Pick<MosquittoOptions, "coordinator"> & { readonly retired?: readonly string[] }): string {
+  // What a user is denied comes before every pattern; Mosquitto reads the file again on SIGHUP, also for who is connected.
+  const out = retired.map((one) => `\nuser ${name(one)}\ntopic deny #\n`).join("");
   return `pattern write shardkeep/v1/box/%u/up/+
 pattern read shardkeep/v1/box/%u/down/+
 pattern write shardkeep/v1/client/%u/up/+
@@ -82,5 +85,5 @@ topic read shardkeep/v1/client/+/up/+
 topic write shardkeep/v1/client/+/down/+
 topic write shardkeep/v1/coordinator/+
 topic write shardkeep/v1/site/+
-`;
+${out}`;
 }

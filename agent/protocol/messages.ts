@@ -200,6 +200,9 @@ export const clientRequests = {
   /** Announces that a box may be silent for `forMs` ms; asked again, the time begins anew. */
   "box-pause": { request: z.strictObject({ box: id, forMs: z.int().min(1000) }), response: z.strictObject({ state: liveness }) },
   "box-resume": { request: z.strictObject({ box: id }), response: z.strictObject({ state: liveness }) },
+  /** Takes a box out of service: quarantined by order it is cut out of every key, and destroys its shards as they become old. */
+  "box-retire": { request: z.strictObject({ box: id }), response: z.strictObject({ record: siteRecord }) },
+  "client-remove": { request: z.strictObject({ client: id }), response: z.strictObject({ record: siteRecord }) },
   /** The sealed record's next version: `use` commits to the hash of `body`, and people approve it under rule `record`. */
   "record-change": { request: z.strictObject({ use, body: siteRecordBody }), part: usePart, response: z.strictObject({ record: siteRecord }) },
   /** The versions after `after`, oldest first, as many as fit one message; each can be checked by the one before it. */

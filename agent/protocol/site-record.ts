@@ -43,6 +43,8 @@ export const siteRecordBody = z.strictObject({
   rules: z.array(rule).max(1000),
   /** No zone may hold a threshold of any key's shards (design §12); absent is false, as in records made before there was this. */
   noZoneHoldsThreshold: z.boolean().optional(),
+  /** Boxes and clients that have left. Old key records and shards go by these names: they are nobody else's ever again. */
+  retired: z.array(id).max(10_000).optional(),
 });
 export type SiteRecordBody = z.infer<typeof siteRecordBody>;
 /**

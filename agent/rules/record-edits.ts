@@ -57,6 +57,23 @@ export function withClient(added: SiteRecordBody["clients"][number]): Edit {
   return (body) => (body.clients.some(({ id, key }) => id === added.id && key === added.key) ? body : { ...body, clients: [...body.clients, added] });
 }
 
+/** Lets a box in; one that is there with the same key stays as it is. */
+export function withBox({ id, zone, key }: Pick<SiteRecordBody["boxes"][number], "id" | "zone" | "key">): Edit {
+  return (body) => (body.boxes.some((known) => known.id === id && known.key === key) ? body : { ...body, boxes: [...body.boxes, { id, zone, key }] });
+}
+
+/** A box leaves for good, and with it the fingers that its sensor knows. */
+export function withoutBox(box: string): Edit {
+  return (body) => ({
+    ...body, boxes: body.boxes.filter(({ id }) => id !== box), retired: [...body.retired ?? [], box],
+    people: body.people.map((person) => ({ ...person, fingers: person.fingers.filter((one) => one.box !== box) })),
+  });
+}
+
+export function withoutClient(client: string): Edit {
+  return (body) => ({ ...body, clients: body.clients.filter(({ id }) => id !== client), retired: [...body.retired ?? [], client] });
+}
+
 /** Lifts the quarantine of a box: its evidence counts again from the next version on (protocol.md §8). */
 export function withReadmitted(box: string): Edit {
   return (body) => ({ ...body, boxes: body.boxes.map((one) => (one.id === box ? { ...one, readmitted: body.version + 1 } : one)) });

@@ -20,6 +20,8 @@ function linesOf(body: SiteRecordBody): Readonly<Record<string, readonly string[
     finger: body.people.flatMap(({ id, fingers }) => fingers.map(({ name, box, slot, template }) => `${name} of ${id} at ${box}, slot ${slot}, template ${template}`)),
     client: body.clients.map(({ id, key, person, admin }) => `${id}${person === undefined ? "" : ` for ${person}`}${admin ? ", administrator" : ""}, key ${fingerprintOf(key)}`),
     rule: body.rules.map(ruleLine),
+    "limit of zones": body.noZoneHoldsThreshold === true ? ["no zone holds a threshold of any key's shards"] : [],
+    "retired name": body.retired ?? [],
     seal: body.sealed ? ["sealed"] : [],
   };
 }

@@ -14,7 +14,7 @@ export function recordProblems(record: SiteRecordBody): string[] {
   const twice = (what: string, names: readonly string[]): void => {
     for (const name of new Set(names.filter((one, i) => names.indexOf(one) !== i))) problems.push(`${what} ${name} stands twice`);
   };
-  twice("id", [record.coordinator.id, ...record.boxes.map((box) => box.id), ...record.clients.map((client) => client.id)]);
+  twice("id", [record.coordinator.id, ...record.boxes.map((box) => box.id), ...record.clients.map((client) => client.id), ...record.retired ?? []]);
   twice("identity key", [record.coordinator.key, ...record.boxes.map((box) => box.key), ...record.clients.map((client) => client.key)]);
   twice("person", record.people.map((person) => person.id));
   twice("role", record.roles);
@@ -63,10 +63,10 @@ function canBeMet(record: SiteRecordBody, rule: Rule): boolean {
   return slots.every((_, slot) => fill(slot, new Set()));
 }
 
-/** Whether the people in this record could change it: one that is sealed without that stays as it is for ever. */
+/** Whether the people in this record, through a client that may ask for it, could change it: one that is sealed without that stays as it is for ever. */
 export function isChangeable(record: SiteRecordBody): boolean {
   const rule = ruleFor(record, recordTarget.key, "record", recordTarget.resource);
-  return rule !== undefined && canBeMet(record, rule);
+  return rule !== undefined && canBeMet(record, rule) && record.clients.some(({ admin }) => admin);
 }
 
 /** Whether `body` is the very next version after `current`, under the same authority. Throws {@link RecordError}. */
@@ -85,11 +85,22 @@ export function checkPlace(current: SiteRecord, body: SiteRecordBody): void {
 /** What no approval makes good: contradictions, a seal that is taken off, a record that nobody could change again. Throws {@link RecordError}. */
 export function checkContent(current: SiteRecord, body: SiteRecordBody): void {
   if (current.body.sealed && !body.sealed) throw new RecordError("RECORD_SEALED", "a sealed site record stays sealed");
-  const problems = [...recordProblems(body), ...readmissionProblems(current.body, body)];
+  const problems = [...recordProblems(body), ...readmissionProblems(current.body, body), ...nameProblems(current.body, body)];
   if (problems.length > 0) throw new RecordError("RECORD_INVALID", `the site record has ${problems.length} problem(s)\n  ${problems.join("\n  ")}`, { remedy: "edit the policy file and apply it again" });
   if (current.body.sealed && !isChangeable(body)) {
-    throw new RecordError("RECORD_UNCHANGEABLE", `nobody could change the site record after version ${body.version}: its rule \`record\` is gone, or cannot be met by those who are enrolled`, { remedy: "leave a rule {key: site, operations: [record]} that people in the record can meet" });
+    throw new RecordError("RECORD_UNCHANGEABLE", `nobody could change the site record after version ${body.version}: its rule \`record\` is gone, or cannot be met by those who are enrolled, or no client is an administrator`, { remedy: "leave a rule {key: site, operations: [record]} that people in the record can meet" });
   }
+}
+
+/** A name means one key for ever: key records, evidence and shards of long ago go by it. */
+function nameProblems(current: SiteRecordBody, next: SiteRecordBody): string[] {
+  const named = ({ boxes, clients }: SiteRecordBody): Map<string, string> => new Map([...boxes, ...clients].map(({ id, key }) => [id, key]));
+  const keys = named(next);
+  const retired = new Set(next.retired);
+  return [
+    ...[...named(current)].flatMap(([id, key]) => (keys.has(id) ? keys.get(id) === key ? [] : [`${id} gets another key`] : retired.has(id) ? [] : [`${id} leaves and is not named as retired`])),
+    ...(current.retired ?? []).filter((id) => !retired.has(id)).map((id) => `${id} is retired no more`),
+  ];
 }
 
 /** A box is readmitted by the version that says so: said ahead, it would lift quarantines that are still to come. */

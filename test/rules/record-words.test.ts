@@ -1,5 +1,5 @@
 import t from "tap";
-import { rule, type SiteRecordBody } from "../../agent/protocol/site-record.ts";
+import { rule, siteRecordBody, type SiteRecordBody } from "../../agent/protocol/site-record.ts";
 import { changesInWords } from "../../agent/rules/record-words.ts";
 import { fingerprintOf } from "../../agent/runtime/fingerprint.ts";
 import { body, filled, keyOf } from "./support/site.ts";
@@ -31,7 +31,12 @@ void t.test("what changes from one version to the next, in words", (t) => {
     [{ authority: keyOf("stranger") }, [`- authority ${keyOf("authority")}`, `+ authority ${keyOf("stranger")}`]],
     [{ roles: ["officer", "auditor"] }, ["+ role auditor"]],
     [{ sealed: false }, ["- seal sealed"]],
+    [{ noZoneHoldsThreshold: true }, ["+ limit of zones no zone holds a threshold of any key's shards"]],
+    [{ noZoneHoldsThreshold: false }, []],
+    [{ boxes, retired: ["box-1"] }, [`- box box-1 in here, key ${fingerprintOf(box.key)}`, "+ retired name box-1"]],
   ];
+  const told = new Set(cases.flatMap(([change, lines]) => (lines.length > 0 ? Object.keys(change) : [])));
+  t.strictSame(Object.keys(siteRecordBody.shape).filter((name) => !told.has(name)), ["version", "previous"], "nothing of a record changes unseen");
   for (const [change, expected] of cases) t.strictSame(words(change), expected, Object.keys(change).join());
   t.end();
 });

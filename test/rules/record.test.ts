@@ -2,6 +2,7 @@ import t from "tap";
 import { rule, type SiteRecordBody } from "../../agent/protocol/site-record.ts";
 import { statementHash } from "../../agent/protocol/statement.ts";
 import { isChangeable, recordProblems } from "../../agent/rules/record.ts";
+import { nextBody, withBox, withoutBox, withoutClient, type Edit } from "../../agent/rules/record-edits.ts";
 import { judgeStep } from "../../agent/rules/record-step.ts";
 import { body, filled, keyOf, signRecord } from "./support/site.ts";
 
@@ -66,6 +67,29 @@ void t.test("a successor", async (t) => {
   t.throws(await check({ previous: statementHash(elsewhere) }, undefined, undefined, elsewhere), { code: "RECORD_FORGED" }, "of another site");
 });
 
+void t.test("a name is of one key for ever: who leaves is named as retired, and nobody comes under that name", async (t) => {
+  const current = await signRecord({ sealed: false, retired: ["box-9"] });
+  const third = body.boxes[2]!;
+  const step = async (edit: Edit) => {
+    const next = await signRecord(nextBody(current, edit));
+    return () => { judgeStep(current, next, () => false); };
+  };
+  t.doesNotThrow(await step(withoutBox("box-3")), "with the finger that was there");
+  t.strictSame(withoutBox("box-3")(current.body).people.flatMap(({ fingers }) => fingers.map(({ box }) => box)), ["box-1", "box-2"]);
+  t.doesNotThrow(await step(withoutClient("service")));
+  t.doesNotThrow(await step(withBox({ ...third, id: "box-4", key: keyOf("stranger") })));
+  t.strictSame(withBox(third)(current.body), current.body, "one that is in already changes nothing");
+  const cases: readonly (readonly [string, Edit])[] = [
+    ["box-3 leaves and is not named as retired", (one) => ({ ...withoutBox("box-3")(one), retired: ["box-9"] })],
+    ["service leaves and is not named as retired", (one) => ({ ...withoutClient("service")(one), retired: ["box-9"] })],
+    ["box-9 is retired no more", (one) => ({ ...one, retired: [] })],
+    ["id box-9 stands twice", withBox({ ...third, id: "box-9", key: keyOf("stranger") })],
+    ["box-1 gets another key", (one) => ({ ...one, boxes: [{ ...first, key: keyOf("stranger") }, ...one.boxes.slice(1)] })],
+    ["service gets another key", (one) => ({ ...one, clients: [cli, { ...service, key: keyOf("stranger") }] })],
+  ];
+  for (const [problem, edit] of cases) t.throws(await step(edit), { code: "RECORD_INVALID", message: new RegExp(problem) }, problem);
+});
+
 void t.test("a box is readmitted by the version that says so, never ahead", async (t) => {
   const current = await signRecord({ sealed: false, boxes: [{ ...first, readmitted: 4 }, ...body.boxes.slice(1)] });
   const after = (readmitted: number | undefined) => signRecord({ sealed: false, version: 6, previous: statementHash(current), boxes: [{ ...first, ...(readmitted === undefined ? {} : { readmitted }) }, ...body.boxes.slice(1)] });
@@ -96,6 +120,7 @@ void t.test("a record is changeable while enough people are enrolled at enough b
     [true, "both at one box, which is enough", { ...needs(two, { distinctBoxes: false }), people: [at(alice, "box-1"), at(bob, "box-1")] }],
     [false, "the named one cannot be two", needs([{ person: "alice" }, { person: "alice" }])],
     [true, "the named one is left to the slot that names her", needs([{ role: "officer", people: 1 }, { person: "alice" }])],
+    [false, "no client may ask for it", { ...needs(two), clients: [{ ...cli, admin: false }, service] }],
     [false, "a third is wanted beside the named", needs([{ role: "officer", people: 2 }, { person: "alice" }], { distinctBoxes: false })],
   ];
   for (const [wanted, what, change] of cases) t.equal(isChangeable({ ...body, ...change }), wanted, what);
