@@ -1,26 +1,29 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync, realpathSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
+import { join, relative, resolve, sep } from "node:path";
 import { text } from "node:stream/consumers";
 import { tally } from "./tally.mjs";
 
 /*
  * node test/run.mjs [TEST FILE …]
  *
- * Lint and types side by side, then the tests as they were compiled; with files, just types and these tests. Its
- * last line is always `N passed, N failed`, and it exits 0 only if something passed and nothing failed.
+ * Types, then the tests as they were compiled, and the linter beside what it cannot disturb; with files, just types and
+ * these tests. Its last line is always `N passed, N failed`, and it exits 0 only if something passed and nothing failed.
  */
 const root = join(import.meta.dirname, "..");
 const files = process.argv.slice(2);
 /** Folders whose tests take longest: begun first, none of them runs alone at the end. */
 const slow = ["site", "provisioning", "simulation", "kill-matrix"];
+/** Folders whose tests wait for nothing but the processor. The linter would starve others, at a serial line or a broker. */
+const steady = ["model", "rules", "protocol", "sharding"];
+const folderOf = (file) => relative(join(root, "test"), resolve(file)).split(sep)[0];
 
 /** Every test there is a source of; in dist/ there may be one whose source is gone. */
 function everyTest() {
-  const rank = (file) => (slow.indexOf(file.split("/")[0]) + 1 || slow.length + 1);
-  return readdirSync(join(root, "test"), { recursive: true }).filter((file) => file.endsWith(".test.ts"))
-    .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1)).map((file) => join("test", file));
+  const rank = (file) => (slow.indexOf(folderOf(file)) + 1 || slow.length + 1);
+  return readdirSync(join(root, "test"), { recursive: true }).filter((file) => file.endsWith(".test.ts")).map((file) => join("test", file))
+    .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
 }
 
 /** A test as tsc has left it in dist/. */
@@ -51,8 +54,8 @@ async function leaveOutPlugins() {
   return !built.includes("@tapjs/typescript") || await clean("tap", "build");
 }
 
-async function test() {
-  const tap = start("tap", ["run", "--reporter=tap", "--disable-coverage", ...(files.length > 0 ? files : everyTest()).map(compiled)]);
+async function test(all, jobs) {
+  const tap = start("tap", ["run", "--reporter=tap", "--disable-coverage", `--jobs=${jobs}`, ...all.map(compiled)]);
   const [total, [code, signal]] = await Promise.all([tally(tap.stdout, print), once(tap, "close")]);
   if (total.failed === 0 && (code !== 0 || total.passed === 0)) {
     print(`FAILED tap ended with ${signal ?? `exit ${code}`} after ${total.passed} passed`);
@@ -61,9 +64,23 @@ async function test() {
   return total;
 }
 
-const checked = await Promise.all([...(files.length > 0 ? [] : [clean("eslint", ".")]), clean("tsc", "-p", "tsconfig.test.json"), leaveOutPlugins()]);
-const problems = checked.filter((good) => !good).length;
-const { passed, failed, skipped } = problems > 0 ? { passed: 0, failed: problems, skipped: [] } : await test();
+async function testAll(linted) {
+  const all = everyTest();
+  const [before, clean] = await Promise.all([test(all.filter((file) => steady.includes(folderOf(file))), 1), linted]);
+  const after = await test(all.filter((file) => !steady.includes(folderOf(file))), 3);
+  return { passed: before.passed + after.passed, failed: before.failed + after.failed + (clean ? 0 : 1), skipped: [...before.skipped, ...after.skipped] };
+}
+
+async function main() {
+  const linted = files.length > 0 ? true : clean("eslint", ".");
+  // What set-up has compiled is compiled again only where it changed since.
+  const checked = await Promise.all([clean("tsc", "-p", "tsconfig.json"), leaveOutPlugins()]);
+  const problems = checked.filter((good) => !good).length;
+  if (problems > 0) return { passed: 0, failed: problems + (await linted ? 0 : 1), skipped: [] };
+  return files.length > 0 ? await test(files, 3) : await testAll(linted);
+}
+
+const { passed, failed, skipped } = await main();
 for (const line of skipped) print(`skipped ${line}`);
 print(`${passed} passed, ${failed} failed${skipped.length === 0 ? "" : `, ${skipped.length} skipped`}`);
 process.exitCode = failed === 0 ? 0 : 1;

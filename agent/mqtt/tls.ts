@@ -1,7 +1,6 @@
-import "reflect-metadata";
-import { createHash, webcrypto, X509Certificate as NodeCertificate } from "node:crypto";
+import { createHash, KeyObject, webcrypto, X509Certificate as NodeCertificate } from "node:crypto";
 import { isIP } from "node:net";
-import * as x509 from "@peculiar/x509";
+import type * as X509 from "@peculiar/x509";
 import { id } from "../protocol/primitives.ts";
 import { MqttError } from "./errors.ts";
 
@@ -14,7 +13,13 @@ const notBefore = new Date("1970-01-01T00:00:00Z");
 const notAfter = new Date("9999-12-31T23:59:59Z");
 const ecdsa = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 
-x509.cryptoProvider.set(webcrypto as unknown as Parameters<typeof x509.cryptoProvider.set>[0]);
+/** Loaded with the first certificate that is made: a client that makes none starts in half the time. */
+async function certificates(): Promise<typeof X509> {
+  await import("reflect-metadata");
+  const x509 = await import("@peculiar/x509");
+  x509.cryptoProvider.set(webcrypto as unknown as Parameters<typeof x509.cryptoProvider.set>[0]);
+  return x509;
+}
 
 export interface TlsKeyPair {
   /** PKCS#8 PEM. */
@@ -30,9 +35,11 @@ export interface TlsAuthority {
   readonly privateKey: string;
 }
 
-async function pemOf(keys: webcrypto.CryptoKeyPair): Promise<TlsKeyPair> {
-  const [pkcs8, spki] = await Promise.all([webcrypto.subtle.exportKey("pkcs8", keys.privateKey), webcrypto.subtle.exportKey("spki", keys.publicKey)]);
-  return { privateKey: x509.PemConverter.encode(pkcs8, "PRIVATE KEY"), publicKey: x509.PemConverter.encode(spki, "PUBLIC KEY") };
+function pemOf({ privateKey, publicKey }: webcrypto.CryptoKeyPair): TlsKeyPair {
+  return {
+    privateKey: KeyObject.from(privateKey).export({ format: "pem", type: "pkcs8" }).toString(),
+    publicKey: KeyObject.from(publicKey).export({ format: "pem", type: "spki" }).toString(),
+  };
 }
 
 function generate(): Promise<webcrypto.CryptoKeyPair> {
@@ -41,7 +48,7 @@ function generate(): Promise<webcrypto.CryptoKeyPair> {
 
 /** A fresh P-256 key pair for TLS. */
 export async function createTlsKeys(): Promise<TlsKeyPair> {
-  return await pemOf(await generate());
+  return pemOf(await generate());
 }
 
 /** 126 random bits, positive and of constant length (RFC 5280 §4.1.2.2). */
@@ -60,7 +67,7 @@ function checkedName(name: string): string {
 /** A new authority for `site`. Rejects with NAME_INVALID. */
 export async function createTlsAuthority(site: string): Promise<TlsAuthority> {
   const subject = `CN=${checkedName(site)} TLS authority`;
-  const keys = await generate();
+  const [x509, keys] = [await certificates(), await generate()];
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     name: subject, serialNumber: serial(), notBefore, notAfter, keys, signingAlgorithm: ecdsa,
     extensions: [
@@ -69,14 +76,13 @@ export async function createTlsAuthority(site: string): Promise<TlsAuthority> {
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
-  const { privateKey } = await pemOf(keys);
-  return { certificate: certificate.toString("pem"), privateKey };
+  return { certificate: certificate.toString("pem"), privateKey: pemOf(keys).privateKey };
 }
 
 /** The P-256 key of an SPKI PEM that came with a request. */
-async function publicKeyOf(pem: string): Promise<webcrypto.CryptoKey> {
+async function publicKeyOf({ PemConverter }: typeof X509, pem: string): Promise<webcrypto.CryptoKey> {
   try {
-    return await webcrypto.subtle.importKey("spki", x509.PemConverter.decodeFirst(pem), ecdsa, true, ["verify"]);
+    return await webcrypto.subtle.importKey("spki", PemConverter.decodeFirst(pem), ecdsa, true, ["verify"]);
   } catch (cause) {
     throw new MqttError("TLS_INVALID", "that is no P-256 public key in PEM", { cause, remedy: "make the request again with `shardkeep box request`" });
   }
@@ -87,9 +93,10 @@ async function publicKeyOf(pem: string): Promise<webcrypto.CryptoKey> {
  * addresses, it is for a server, else for a client. Rejects with NAME_INVALID or TLS_INVALID.
  */
 export async function issueCertificate(authority: TlsAuthority, cn: string, publicKeyPem: string, hosts: readonly string[] = []): Promise<string> {
+  const x509 = await certificates();
   const issuer = new x509.X509Certificate(authority.certificate);
   const signingKey = await webcrypto.subtle.importKey("pkcs8", x509.PemConverter.decodeFirst(authority.privateKey), ecdsa, false, ["sign"]);
-  const publicKey = await publicKeyOf(publicKeyPem);
+  const publicKey = await publicKeyOf(x509, publicKeyPem);
   const { serverAuth, clientAuth } = x509.ExtendedKeyUsage;
   const certificate = await x509.X509CertificateGenerator.create({
     subject: `CN=${checkedName(cn)}`, issuer: issuer.subject, serialNumber: serial(), notBefore, notAfter, publicKey, signingKey, signingAlgorithm: ecdsa,

@@ -112,7 +112,7 @@ async function playAll(current: Current, wanted: readonly Scenario[]): Promise<E
       }
       site = made;
     }
-    const end = await playScenario(site, scenario);
+    const end = await playScenario(site, scenario, wanted[i + 1]);
     ended.push(end);
     say(`${end.ok ? "ok  " : "FAIL"}  ${end.name}: ${scenario.tells} → ${end.error ?? "done"} (${String(end.steps.reduce((sum, { ms }) => sum + ms, 0))} ms)${end.failed === undefined ? "" : `\n      ${end.failed}`}`);
     if (scenario.leaves === "ruins") site = undefined;

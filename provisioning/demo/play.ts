@@ -57,11 +57,12 @@ export function notPlayed(building: Stage, wanted: readonly Scenario[], cause: u
   return wanted.map(({ name, expected }) => failure(building, { name, expected }, cause));
 }
 
-/** Plays one scenario on a site that is as {@link buildSite} left it, and puts the site right again. */
-export async function playScenario(site: DemoSite, scenario: Scenario, mostMs = scenarioMs): Promise<Ended> {
+/** Plays one scenario on a site that is as {@link buildSite} left it, and puts the site right again for one that plays there too. */
+export async function playScenario(site: DemoSite, scenario: Scenario, next?: Scenario): Promise<Ended> {
   const stage = new Stage(site);
   const { name, expected } = scenario;
-  const ended = await verdict(stage, scenario, mostMs);
+  const ended = await verdict(stage, scenario);
+  if (next === undefined || (next.site ?? "usual") !== site.kind) return ended;
   try {
     await within(scenarioMs, () => `after ${name}`, putRight(site, scenario.leaves));
     return ended;
@@ -75,9 +76,9 @@ function failure(stage: Stage, { name, expected }: Pick<Scenario, "name" | "expe
   return { name, ok: false, expected, error, steps: stage.steps, failed: `${stage.current}: ${cause instanceof Error ? cause.message : String(cause)}` };
 }
 
-async function verdict(stage: Stage, { name, expected, play, deadlineMs }: Scenario, mostMs: number): Promise<Ended> {
+async function verdict(stage: Stage, { name, expected, play, deadlineMs = scenarioMs }: Scenario): Promise<Ended> {
   try {
-    const error = await within(deadlineMs ?? mostMs, () => name, play(stage));
+    const error = await within(deadlineMs, () => name, play(stage));
     const ok = error === expected;
     return { name, ok, expected, error, steps: stage.steps, ...(ok ? {} : { failed: `it ended with ${String(error)}, not with ${String(expected)}` }) };
   } catch (cause) {

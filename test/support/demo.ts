@@ -27,10 +27,10 @@ export async function playScenarios(t: Test, names: readonly string[]): Promise<
   t.ok(report.ok);
 }
 
-/** Played by test/site/demo.test.ts; with the four lists below these are all there are. */
+/** Played by test/site/demo.test.ts; with the three lists below these are all there are. */
 export const usualScenarios = [
   "use", "wrong-finger", "not-permitted", "wrong-resource", "compromised-hsm", "replayed-evidence", "swapped-request", "lying-coordinator",
-  "two-requests", "two-holders-down", "three-holders-down",
+  "two-requests", "two-holders-down", "three-holders-down", "rollback-record", "record-change",
 ];
 /** Too slow for every run of the tests: `npm run demo -- --scenario periodic`. The same in one process is test/site/periodic.test.ts. */
 export const slowScenarios = ["periodic"];
@@ -40,5 +40,3 @@ export const reshardScenarios = [
 ];
 /** Played by test/site/demo-panel.test.ts. */
 export const panelScenarios = ["tamper", "confirm-button"];
-/** Played by test/site/demo-record.test.ts. */
-export const recordScenarios = ["rollback-record", "record-change"];

@@ -39,7 +39,7 @@ void t.test("over its deadline it has failed, in the step under way", async (t) 
     await stage.step("first", () => Promise.resolve());
     return await stage.step("second", () => new Promise<null>(() => undefined));
   });
-  t.match(await playScenario(emptySite(t), stuck, 50), { ok: false, error: "DEMO_STEP_TIMEOUT", steps: [{ name: "first" }], failed: "second: probe: not ended after 0.05 s" });
+  t.match(await playScenario(emptySite(t), { ...stuck, deadlineMs: 50 }), { ok: false, error: "DEMO_STEP_TIMEOUT", steps: [{ name: "first" }], failed: "second: probe: not ended after 0.05 s" });
 });
 
 void t.test("without a site every wanted scenario has failed", async (t) => {
