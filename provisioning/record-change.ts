@@ -4,6 +4,7 @@ import type { Client } from "../agent/client/index.ts";
 import type { SiteRecord } from "../agent/protocol/site-record.ts";
 import { mayAttest } from "../agent/rules/policy.ts";
 import { nextBody, type Edit } from "../agent/rules/record-edits.ts";
+import { operationFor } from "../agent/rules/record-step.ts";
 import { changesInWords } from "../agent/rules/record-words.ts";
 import { note } from "./output.ts";
 import { waiting } from "./progress.ts";
@@ -51,7 +52,7 @@ export async function changeRecord(client: Client, { edit, reason: why, unsealed
   const shown = waiting();
   let code: string | null = null;
   try {
-    const next = await client.changeRecord({ body, reason: why }, {
+    const next = await client.changeRecord({ operation: operationFor(record, body), body, reason: why }, {
       signal,
       onProgress: (progress) => {
         shown.show(progress);

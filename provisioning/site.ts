@@ -79,7 +79,7 @@ function aclCommand(): Command {
       const { record, acl } = await connected(file, async ({ record }) => ({ record, acl: (await import("../agent/client/index.ts")).mosquittoAcl({ coordinator: record.body.coordinator.id, retired: record.body.retired ?? [] }) }));
       if (out !== undefined) write(out, acl);
       const denied = record.body.retired ?? [];
-      result(json, { version: record.body.version, denied, ...(out === undefined ? { acl } : { out }) }, out === undefined ? [acl.trimEnd()] : [`${out}: ${denied.length} denied; next: systemctl reload mosquitto`]);
+      result(json, { version: record.body.version, denied, ...(out === undefined ? { acl } : { out }) }, out === undefined ? acl.trimEnd().split("\n") : [`${out}: ${denied.length} denied; next: systemctl reload mosquitto`]);
     });
 }
 

@@ -1,7 +1,8 @@
-import type { AnyFields } from "../protocol/request.ts";
+import { recordTarget, type AnyFields } from "../protocol/request.ts";
 import { recordHashOf, type Operation, type SiteRecord, type SiteRecordBody } from "../protocol/site-record.ts";
 import { statementHash, verifyStatement } from "../protocol/statement.ts";
 import { judgeAsked, requireAttested, requireRecord } from "./judge.ts";
+import { ruleFor } from "./policy.ts";
 import { checkContent, checkPlace, RecordError } from "./record.ts";
 import { isReadmission } from "./record-edits.ts";
 
@@ -39,6 +40,12 @@ export function judgeStep(current: SiteRecord, next: SiteRecord, isQuarantinedAt
 /** Whether this is the operation that asks for this step; rule `readmit` can be a lighter one than `record`, and is for nothing else. */
 function isStep(operation: Operation, current: SiteRecord, body: SiteRecordBody): boolean {
   return operation === "record" || (operation === "readmit" && isReadmission(current, body));
+}
+
+/** What to ask people for: the lighter rule for a readmission, where the site has one. */
+export function operationFor(current: SiteRecord, body: SiteRecordBody): "record" | "readmit" {
+  const { key, resource } = recordTarget;
+  return isReadmission(current, body) && ruleFor(current.body, key, "readmit", resource) !== undefined ? "readmit" : "record";
 }
 
 /** Walks the chain step by step; the last of it, or `current` where it is empty. Throws at the first step that may not be. */

@@ -78,10 +78,10 @@ export class ProcessSite {
   async provision(meanwhile: readonly Promise<void>[] = []): Promise<void> {
     const { boxes } = this.#plan;
     this.#port = await freePort();
-    this.#writeConfigs();
+    this.#writeCoordinator();
     await Promise.all([
       this.#run("site init", "agent/coordinator/init.js", ["--config", this.configOf("coordinator")]),
-      ...boxes.map((box) => this.#run(`${box} request`, "agent/box/init.js", ["request", "--config", this.configOf(box), "--out", this.path(`${box}.request.json`)])),
+      ...boxes.map((box) => this.request(box)),
       ...meanwhile,
     ]);
     await this.startCoordinator();
@@ -89,8 +89,17 @@ export class ProcessSite {
       const { answer } = await this.client.request("box-approve", { request: JSON.parse(readFileSync(this.path(`${box}.request.json`), "utf8")) as never });
       writeFileSync(this.path(`${box}.answer.json`), JSON.stringify(answer));
     }
-    const { authority } = this.client.record.body;
-    await Promise.all(boxes.map((box) => this.#run(`${box} accept`, "agent/box/init.js", ["accept", this.path(`${box}.answer.json`), "--config", this.configOf(box), "--authority", authority])));
+    await Promise.all(boxes.map((box) => this.accept(box)));
+  }
+
+  /** A box's configuration, token, keys and request to join, as `shardkeep box request` makes them. */
+  request(box: string): Promise<void> {
+    this.#writeBox(box);
+    return this.#run(`${box} request`, "agent/box/init.js", ["request", "--config", this.configOf(box), "--out", this.path(`${box}.request.json`)]);
+  }
+
+  accept(box: string): Promise<void> {
+    return this.#run(`${box} accept`, "agent/box/init.js", ["accept", this.path(`${box}.answer.json`), "--config", this.configOf(box), "--authority", this.client.record.body.authority]);
   }
 
   async startCoordinator(): Promise<void> {
@@ -192,23 +201,24 @@ export class ProcessSite {
     if (!keep) rmSync(this.folder, { recursive: true, force: true });
   }
 
-  #writeConfigs(): void {
+  #writeCoordinator(): void {
+    this.#write("coordinator", { broker: { listen: { host: "127.0.0.1", port: this.#port } }, heartbeatMs: 500, suspectMs: 5000, ...this.#plan.coordinator });
+  }
+
+  #writeBox(box: string): void {
+    this.#write(box, {
+      box, zone: "here", broker: `mqtts://127.0.0.1:${this.#port}`, sensor: { path: `${box}.tty`, allowEmulated: true }, display: "console", heartbeatMs: 500, ...this.#plan.box,
+      ...(this.#plan.panels?.includes(box) === true ? { panel: { path: `${box}.panel`, allowEmulated: true } } : {}),
+    });
+  }
+
+  #write(name: string, config: object): void {
     const softHsm = findSoftHsm();
     if (softHsm === null) throw new DemoError("DEMO_PROCESS_FAILED", "SoftHSM2 is not there", { remedy: "npm run setup" });
     // Unpacked without root: the processes that load the module find its libraries by this.
     Object.assign(process.env, softHsm.env);
-    const hsm = (name: string): object => ({ module: softHsm.file, token: name, pinFile: `${name}/pin`, softhsmConf: `${name}/softhsm2.conf` });
-    const write = (name: string, config: object): void => { writeFileSync(this.configOf(name), `${JSON.stringify(config, null, 2)}\n`); };
-    write("coordinator", {
-      site: "demo", state: "coordinator", hsm: hsm("coordinator"), broker: { listen: { host: "127.0.0.1", port: this.#port } }, heartbeatMs: 500, suspectMs: 5000, ...this.#plan.coordinator,
-    });
-    for (const box of this.#plan.boxes) {
-      write(box, {
-        site: "demo", box, zone: "here", state: box, hsm: hsm(box), broker: `mqtts://127.0.0.1:${this.#port}`,
-        sensor: { path: `${box}.tty`, allowEmulated: true }, display: "console", heartbeatMs: 500, ...this.#plan.box,
-        ...(this.#plan.panels?.includes(box) === true ? { panel: { path: `${box}.panel`, allowEmulated: true } } : {}),
-      });
-    }
+    const hsm = { module: softHsm.file, token: name, pinFile: `${name}/pin`, softhsmConf: `${name}/softhsm2.conf` };
+    writeFileSync(this.configOf(name), `${JSON.stringify({ site: "demo", state: name, hsm, ...config }, null, 2)}\n`);
   }
 
   #run(name: string, entry: string, args: readonly string[]): Promise<void> {

@@ -1,6 +1,6 @@
 import { PanelControl, SensorControl } from "../../firmware-bridge/emulators/control.ts";
 import type { SitePolicy } from "../../agent/protocol/site-record.ts";
-import { DemoError } from "./process.ts";
+import { DemoError, SiteProcess } from "./process.ts";
 import { ProcessSite } from "./process-site.ts";
 import { waitUntil } from "./wait.ts";
 
@@ -89,6 +89,17 @@ export class DemoSite extends ProcessSite {
 
   override async provision(): Promise<void> {
     await super.provision([...this.boxes.map((box) => this.#startSensor(box)), ...kinds[this.kind].panels.map((box) => this.#startPanel(box))]);
+  }
+
+  /** A box that was not there before asks to join; gives the path of its request. */
+  async newBox(box: BoxId): Promise<string> {
+    await Promise.all([this.#startSensor(box), this.request(box)]);
+    return this.path(`${box}.request.json`);
+  }
+
+  /** A command of the administrator's, as a process; what it says is waited for. */
+  command(name: string, args: readonly string[]): SiteProcess {
+    return new SiteProcess(name, "provisioning/main.js", [...args, "--client", this.path("coordinator", "clients", "admin", "client.yaml")], this.path("log", `${name}.log`));
   }
 
   /** Enrols a person at a box, with the emulated finger that follows what the sensor asks for. */

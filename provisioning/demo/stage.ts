@@ -1,6 +1,7 @@
 import type { Ask, Outcome, Progress } from "../../agent/client/index.ts";
 import type { SiteRecord } from "../../agent/protocol/site-record.ts";
 import { nextBody, type Edit } from "../../agent/rules/record-edits.ts";
+import { operationFor } from "../../agent/rules/record-step.ts";
 import { isNamed } from "../../agent/runtime/errors.ts";
 import { DemoError } from "./process.ts";
 import type { BoxId, DemoSite, SiteKind } from "./site.ts";
@@ -45,7 +46,8 @@ export class Stage {
   /** The next version of the site record; `fingers` likewise. */
   async changeRecord(edit: Edit, reason: string, fingers: Fingers): Promise<SiteRecord> {
     const { client } = this.site;
-    return await this.#approved((told) => client.changeRecord({ body: nextBody(client.record, edit), reason }, { onProgress: told }), fingers);
+    const body = nextBody(client.record, edit);
+    return await this.#approved((told) => client.changeRecord({ operation: operationFor(client.record, body), body, reason }, { onProgress: told }), fingers);
   }
 
   async #approved<T>(ask: (told: (progress: Progress) => void) => Promise<T>, fingers: Fingers): Promise<T> {

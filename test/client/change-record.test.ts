@@ -25,7 +25,7 @@ async function change(lies: Lies = {}): Promise<{ outcome: Promise<SiteRecord>; 
   }) as unknown as Request;
   const outcome = runRecordChange({
     site: "demo", client: "cli", signer: keys["cli"]!, request, clock: new VirtualClock(), random: systemRandom, boot: () => boot, siteRecord: () => refOf(record),
-  }, record, { body: nextBody(record, (one) => ({ ...one, roles: ["officer", "auditor"] })), reason: "test" }, { onProgress: (one) => { progress.push(one); } });
+  }, record, { operation: "record", body: nextBody(record, (one) => ({ ...one, roles: ["officer", "auditor"] })), reason: "test" }, { onProgress: (one) => { progress.push(one); } });
   await outcome.catch(() => undefined);
   return { outcome, cancelled: () => cancelled, progress };
 }

@@ -19,7 +19,7 @@ const holding: Holding = { key: "payroll", epoch: 1, attempt: 1, record: filled(
 const holds = (box: string, ...holdings: Holding[]) => ({ holdings, inventory: inventoryHash("demo", box, holdings) });
 const work = { mac: filled(32, 3), inventory: filled(32, 1), verified: null };
 
-const siteOf = (one: SiteRecord) => ({ current: one, ref: refOf(one), horizon: one.body.version, after: () => [one] });
+const siteOf = (one: SiteRecord) => ({ current: one, ref: refOf(one), horizon: one.body.version, after: () => [one], kindOf: (name: string) => (one.body.boxes.some(({ id }) => id === name) ? "box" : undefined) });
 
 /** `answers` says what a probe of that box comes to; the others take every request. */
 function scene(change: object = {}) {

@@ -31,6 +31,12 @@ void t.test("no name or path says more than a name or path", (c) => {
 const program = findMosquitto();
 const skip = program === null ? "mosquitto is not installed: apt-get install mosquitto" : false;
 
+void t.test("who has retired is denied by name", (c) => {
+  c.equal(mosquittoAcl({ ...standard, retired: ["box-3", "laptop"] }), `${mosquittoAcl(standard)}\nuser box-3\ntopic deny #\n\nuser laptop\ntopic deny #\n`);
+  c.throws(() => mosquittoAcl({ ...standard, retired: ["all\ntopic readwrite #"] }), { code: "NAME_INVALID" });
+  c.end();
+});
+
 void t.test("as a fragment under Debian's own mosquitto.conf", { skip }, async (c) => {
   if (program === null) return;
   const folder = c.testdir();
@@ -40,7 +46,7 @@ void t.test("as a fragment under Debian's own mosquitto.conf", { skip }, async (
     writeFileSync(join(folder, name), text, { mode: 0o600 });
     return join(folder, name);
   };
-  const site = await certificates(["box-1"]);
+  const site = await certificates(["box-1", "coordinator"]);
   const [boxPort, clientPort] = [await freePort(), await freePort()];
   const options: MosquittoOptions = {
     ...standard, host: "127.0.0.1", boxPort, clientPort,
@@ -57,7 +63,24 @@ void t.test("as a fragment under Debian's own mosquitto.conf", { skip }, async (
   c.teardown(async () => { child.kill("SIGTERM"); await ended; });
   await Promise.race([listens(boxPort), ended.then(() => { throw new Error(log); })]);
   const box = await raw(`mqtts://127.0.0.1:${boxPort}`, site.of("box-1"), "box-1");
-  await box.client.endAsync();
+
+  // A retired box has its certificate for ever, and may be connected: from the reload on it is neither heard nor told anything.
+  const coordinator = await raw(`mqtts://127.0.0.1:${boxPort}`, site.of("coordinator"), "coordinator");
+  await coordinator.client.subscribeAsync("shardkeep/v1/box/+/up/+");
+  await box.client.subscribeAsync("shardkeep/v1/box/box-1/down/request");
+  const echo = async (text: string): Promise<string[]> => {
+    await box.client.publishAsync("shardkeep/v1/box/box-1/up/event", text, { qos: 1 });
+    await coordinator.client.publishAsync("shardkeep/v1/box/box-1/down/request", text, { qos: 1 });
+    await coordinator.client.publishAsync("shardkeep/v1/coordinator/heartbeat", text, { qos: 1 });
+    await new Promise((resolve) => { setTimeout(resolve, 300); });
+    return [...coordinator.got, ...box.got].filter((line) => line.endsWith(text));
+  };
+  c.strictSame(await echo("before"), ["shardkeep/v1/box/box-1/up/event before", "shardkeep/v1/box/box-1/down/request before"]);
+  at("acl", mosquittoAcl({ ...standard, retired: ["box-1"] }));
+  child.kill("SIGHUP");
+  await new Promise((resolve) => { setTimeout(resolve, 500); });
+  c.strictSame(await echo("after"), []);
+  await Promise.all([box.client.endAsync(), coordinator.client.endAsync()]);
   c.notMatch(log, /Error/);
   const warnings = new Set(log.match(/Warning: .*/g));
   warnings.delete("Warning: Mosquitto should not be run as root/administrator.");

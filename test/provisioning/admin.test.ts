@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import t from "tap";
 import { freePort, inTurns, place, run, shardkeep, start, withoutSoftHsm } from "./support.ts";
 
@@ -30,6 +30,7 @@ void t.test("administering a site from the command line", { skip: withoutSoftHsm
   const refusals: [string[], number, string][] = [
     [["site", "seal"], 1, "NOT_READY"], [["person", "remove", "ghost"], 1, "UNKNOWN_PERSON"], [["key", "show", "payroll"], 1, "UNKNOWN_KEY"], [["key", "reshard", "payroll"], 1, "UNKNOWN_KEY"],
     [["person", "add", "bob", "--role", "officer", "--finger", "index", "--box", "box-9"], 1, "UNKNOWN_BOX"],
+    [["box", "retire", "box-9"], 1, "UNKNOWN_BOX"], [["client", "remove", "ghost"], 1, "UNKNOWN_CLIENT"], [["client", "remove", "admin"], 1, "LAST_ADMINISTRATOR"],
     [["box", "pause", "box-9", "--for", "1h"], 1, "UNKNOWN_BOX"], [["box", "resume", "box-9"], 1, "UNKNOWN_BOX"],
     [["key", "create", "payroll", "--threshold", "2", "--holders", "box-1,box-2"], 77, "NOT_SEALED"],
     [["key", "reshard", "payroll", "--threshold", "2", "--size", "4"], 77, "NOT_SEALED"],
@@ -52,10 +53,17 @@ void t.test("administering a site from the command line", { skip: withoutSoftHsm
     const own = at("laptop", "client.yaml");
     t.match(JSON.parse((await shardkeep(["status", "--json", "--client", own])).stdout), { siteRecord: { version: 3 } });
     t.match(await shardkeep(["site", "apply", at("policy.yaml"), "--client", own]), { code: 77, stderr: /NOT_PERMITTED: laptop is no administrator/ });
-    for (const words of [["pause", "box-9", "--for", "1h"], ["resume", "box-9"]]) t.match(await shardkeep(["box", ...words, "--client", own]), { code: 77, stderr: /NOT_PERMITTED/ });
+    for (const words of [["pause", "box-9", "--for", "1h"], ["resume", "box-9"], ["retire", "box-9"]]) t.match(await shardkeep(["box", ...words, "--client", own]), { code: 77, stderr: /NOT_PERMITTED/ });
     t.match(await ask("client", "add", "laptop", "--out", at("laptop")), { code: 1, stderr: /CLIENT_EXISTS/ });
     t.match(await ask("client", "add", "laptop", "--out", at("laptop-2")), { code: 1, stderr: /NAME_TAKEN/ });
     t.match(await ask("client", "add", "ghost", "--person", "nobody", "--out", at("ghost")), { code: 1, stderr: /RECORD_INVALID/ });
+
+    t.match(await ask("client", "remove", "laptop"), { code: 0, stdout: /laptop is out, record version 4/ });
+    t.match(await shardkeep(["status", "--client", own]), { code: 69, stderr: /refuses laptop\./ }, "out at once");
+    t.match(await ask("client", "add", "laptop", "--out", at("laptop-3")), { code: 1, stderr: /RECORD_INVALID[^]*laptop stands twice/ }, "nobody comes under that name again");
+    t.match(await ask("site", "acl"), { code: 0, stdout: /user laptop\ntopic deny #\n$/ });
+    t.match(await ask("site", "acl", "--out", at("acl"), "--json"), { code: 0, stdout: /"denied":\["laptop"\],"out"/ });
+    t.match(readFileSync(at("acl"), "utf8"), /^pattern write [^]*user coordinator\n[^]*user laptop\ntopic deny #\n$/);
   });
 
   await t.test("nobody there", async (t) => {

@@ -88,6 +88,13 @@ void t.test("a box joins by a file pair", { skip: withoutSoftHsm }, async (t) =>
     t.match(await shardkeep(["site", "approve", at("forged.json"), "--out", at("x.json"), "--client", client]), { stderr: /^REQUEST_INVALID/ });
   });
 
+  await t.test("before the seal a box that retires is out at once, and its name nobody's", async (t) => {
+    const retired = await shardkeep(["box", "retire", "box-1", "--client", client, "--json"]);
+    t.match([retired.code, JSON.parse(retired.stdout)], [0, { box: "box-1", changes: ["- box box-1"], code: null, exposed: [] }], retired.stderr);
+    t.match(await shardkeep(["box", "retire", "box-1", "--client", client]), { code: 0, stdout: /nothing to change/ }, "again");
+    t.match(await shardkeep(["site", "approve", request, "--out", at("z.json"), "--client", client]), { stderr: /^NAME_TAKEN: box-1 has retired/m });
+  });
+
   await t.test("a box that lost its store joins no second time with the same token", async (t) => {
     renameSync(at("box-1", "store"), at("lost"));
     t.match(await shardkeep(["box", "request", "--config", config, "--out", at("y.json")]), { stderr: /^STATE_DAMAGED/m });

@@ -4,7 +4,7 @@ import { version } from "../../agent/runtime/version.ts";
 import { inTurns, place, shardkeep } from "./support.ts";
 
 const commands = [
-  "site init", "site approve", "site apply", "site show", "site seal", "box request", "box accept", "box pause", "box resume", "box readmit", "client add", "person add", "person list", "person remove",
+  "site init", "site approve", "site apply", "site show", "site seal", "site acl", "box request", "box accept", "box pause", "box resume", "box readmit", "box replace", "box retire", "client add", "client remove", "person add", "person list", "person remove",
   "key create", "key list", "key show", "key reshard", "use", "seal", "open", "status", "agent", "coordinator",
 ];
 
@@ -46,6 +46,9 @@ void t.test("wrong usage: exit 64, what is wrong, and where to look", async (t) 
     ["a bad time of maintenance", ["box", "pause", "box-1", "--for", "soon"], /--for: a number with s, m or h/],
     ["a bad box", ["box", "resume", "A B"], /BOX: 1 to 32/],
     ["a bad box to readmit", ["box", "readmit", "A B"], /BOX: 1 to 32/],
+    ["a bad box to retire", ["box", "retire", "A B"], /BOX: 1 to 32/],
+    ["nowhere for the answer", ["box", "replace", "box-3", "request.json"], /--out: is needed/],
+    ["a bad client to remove", ["client", "remove", "A B"], /ID: 1 to 32/],
     ["an empty reason", ["site", "apply", "policy.yaml", "--reason", ""], /--reason: /],
     ["a bad person", ["person", "remove", "A B"], /ID: 1 to 32/],
     ["no output name to guess", ["open", "plain"], /--out: is needed, since plain does not end in \.sealed/],

@@ -4,6 +4,7 @@ import { runUse, type Ask, type Outcome, type Progress, type UseParts } from "..
 import { clientRequests } from "../../agent/protocol/messages.ts";
 import { refOf, type SiteRecord } from "../../agent/protocol/site-record.ts";
 import { nextBody, type Edit } from "../../agent/rules/record-edits.ts";
+import { operationFor } from "../../agent/rules/record-step.ts";
 import { systemRandom } from "../../agent/runtime/random.ts";
 import { coordinatorId, type InProcessSite } from "./in-process-site.ts";
 
@@ -34,7 +35,8 @@ export function reshard(site: InProcessSite, wanted: ReshardAsk["wanted"], onPro
 
 /** The next version of the site record, likewise. */
 export function changeRecord(site: InProcessSite, client: string, edit: Edit, onProgress: (progress: Progress) => void = () => undefined, signal?: AbortSignal): Promise<SiteRecord> {
-  const change = { body: nextBody(site.record, edit), reason: "test" };
+  const body = nextBody(site.record, edit);
+  const change = { operation: operationFor(site.record, body), body, reason: "test" };
   const record = runRecordChange(partsOf(site, client), site.record, change, { onProgress, ...(signal === undefined ? {} : { signal }) });
   record.catch(() => undefined);
   return record;

@@ -8,12 +8,13 @@ import { confirmButton, tamper } from "./panel.ts";
 import { periodic } from "./periodic.ts";
 import { recordChange, rollbackRecord } from "./record.ts";
 import { jammedToTheFloor, ourNetwork } from "./silence.ts";
+import { replaceBox } from "./replace-box.ts";
 import { lyingCoordinator, replayedEvidence, swappedRequest } from "./takeover.ts";
 import { notPermitted, twoRequests, use, wrongFinger, wrongResource } from "./use.ts";
 
 /** In the order in which `all` plays them. Names are a contract: add, never rename. */
 export const scenarios: readonly Scenario[] = [
   use, wrongFinger, notPermitted, wrongResource, compromisedHsm, replayedEvidence, swappedRequest, lyingCoordinator, twoRequests, twoHoldersDown, threeHoldersDown,
-  rollbackRecord, recordChange, tamper, confirmButton,
+  rollbackRecord, recordChange, tamper, confirmButton, replaceBox,
   lostBox, returningBox, lyingDealer, coordinatorCrash, diesAfterPrepared, diesAfterActivated, ourNetwork, jammedToTheFloor, oldBackup, periodic,
 ];
