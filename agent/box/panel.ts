@@ -10,7 +10,7 @@ export type Passing = "waiting-for-finger" | "accepted" | "refused";
 type Lasting = "ready" | "degraded" | "no-coordinator" | "tamper";
 
 export interface BoxHealth {
-  /** Sensor and HSM are in order. */
+  /** Sensor and HSM are in order; how it is itself the panel knows first. */
   readonly well: boolean;
   /** The coordinator was heard of late. */
   readonly coordinator: boolean;
@@ -20,11 +20,11 @@ export interface BoxHealth {
 
 const passingMs = 4000;
 
-/** How the box is, the gravest first: an opened case outweighs a coordinator that is away. */
-export function lastingState(tamper: PanelStatus["tamper"], { well, coordinator, locked }: BoxHealth): Lasting {
+/** How the box is, the gravest first: an opened case outweighs a coordinator that is away. Where the panel is away itself, the ring shows it. */
+export function lastingState({ state, tamper }: Pick<PanelStatus, "state" | "tamper">, { well, coordinator, locked }: BoxHealth): Lasting {
   if (locked || (tamper !== undefined && (tamper.open || tamper.latched))) return "tamper";
   if (!coordinator) return "no-coordinator";
-  return well ? "ready" : "degraded";
+  return well && state === "ready" ? "ready" : "degraded";
 }
 
 /** The panel of a box: what it says goes into the heartbeat, how the box is goes onto it. */
@@ -63,6 +63,11 @@ export class BoxPanel {
   /** Called at every word of the panel. */
   onLid(handler: () => void): void {
     this.#onLid = handler;
+  }
+
+  /** It answers: there is something to see, and a button to press. */
+  get isReady(): boolean {
+    return this.#status.state === "ready";
   }
 
   /** How often the confirm button was pressed in this life. */
@@ -115,7 +120,7 @@ export class BoxPanel {
 
   /** The panel's display, and `otherwise` beside it; of which kind it is follows what is connected now. */
   display(otherwise: Display): Display {
-    const hasDisplay = (): boolean => this.#status.state === "ready" && this.#status.display === true;
+    const hasDisplay = (): boolean => this.isReady && this.#status.display === true;
     const print = (lines: readonly string[]): void => {
       if (hasDisplay()) this.#bridge.print({ lines: [...lines] }).catch((error: unknown) => { this.#log.warn("display", { error: String(error) }); });
     };
@@ -133,7 +138,7 @@ export class BoxPanel {
   }
 
   #show(): void {
-    const state = this.#passing ?? lastingState(this.#status.tamper, this.#health);
+    const state = this.#passing ?? lastingState(this.#status, this.#health);
     if (state === this.#shown) return;
     this.#shown = state;
     this.#bridge.show({ state }).catch((error: unknown) => {

@@ -10,6 +10,7 @@ import { Operations } from "./operations.ts";
 import type { CoordinatorParts } from "./parts.ts";
 import { Journal } from "./reshard/journal.ts";
 import { Resharder } from "./reshard/resharder.ts";
+import { isWell } from "../rules/liveness.ts";
 import { Tampers } from "./tampers.ts";
 
 /** Births of boxes are answered with a heartbeat at once, but not more often than this. */
@@ -137,6 +138,7 @@ export class Coordinator {
       box, zone, state: this.#fleet.liveness(box), hsm, sensor: beat?.sensor.state ?? "unknown", emulated: beat?.sensor.emulated ?? false,
       holdings: this.#fleet.holdingsOf(box).length, siteRecord: beat?.siteRecord?.version ?? 0,
       sinceMs: Math.round(this.#fleet.sinceMs(box)),
+      panel: beat === undefined ? "unknown" : beat.panel?.state ?? "none", panelEmulated: beat?.panel?.emulated ?? false, degraded: beat !== undefined && !isWell(beat),
     };
   }
 }

@@ -29,7 +29,7 @@ const nothing = z.strictObject({});
 export const mostPayload = 64 * 1024;
 
 /** Why a touch did not become evidence. */
-export const refusedFinger = z.enum(["unknown-finger", "template-changed", "poor-image", "not-permitted", "not-confirmed"]);
+export const refusedFinger = z.enum(["unknown-finger", "template-changed", "poor-image", "not-permitted", "not-confirmed", "no-button"]);
 export type RefusedFinger = z.infer<typeof refusedFinger>;
 
 const piece = sealedUpTo(32 * mostBatchKeys + 16);
@@ -140,6 +140,10 @@ export const boxStatus = z.strictObject({
   hsm: z.string(), sensor: z.string(), emulated: z.boolean(), holdings: z.int(), siteRecord: z.int(),
   /** How long it has been in this state, ms. */
   sinceMs: z.int().min(0),
+  /** `none`: the box has none. */
+  panel: z.string(), panelEmulated: z.boolean(),
+  /** It works, but its HSM, its sensor or its panel is not in order. */
+  degraded: z.boolean(),
 });
 /** What is left of a past epoch, or of an attempt at the next one that was burnt. */
 export const exposure = z.strictObject({ epoch: counter, attempt: counter, threshold: z.int(), open: z.array(id), software: z.int(), hardware: z.int() });

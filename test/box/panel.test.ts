@@ -36,17 +36,21 @@ function bench() {
 
 void t.test("how the box is: the gravest first", async (t) => {
   const fine = { well: true, coordinator: true, locked: false };
-  t.equal(lastingState(tamper, fine), "ready");
-  t.equal(lastingState(undefined, fine), "ready");
-  t.equal(lastingState(tamper, { well: false, coordinator: true, locked: false }), "degraded");
-  t.equal(lastingState(tamper, { well: false, coordinator: false, locked: false }), "no-coordinator");
-  t.equal(lastingState({ ...tamper, open: true }, fine), "tamper");
-  t.equal(lastingState(tamper, { ...fine, locked: true }), "tamper", "also where the board has forgotten it");
-  t.equal(lastingState({ ...tamper, latched: true }, { well: false, coordinator: false, locked: false }), "tamper");
+  t.equal(lastingState(ready, fine), "ready");
+  t.equal(lastingState({ state: "absent" }, fine), "degraded", "a panel that is away is a part that is missing");
+  t.equal(lastingState({ state: "fault" }, fine), "degraded");
+  t.equal(lastingState(ready, { well: false, coordinator: true, locked: false }), "degraded");
+  t.equal(lastingState(ready, { well: false, coordinator: false, locked: false }), "no-coordinator");
+  t.equal(lastingState({ ...ready, tamper: { ...tamper, open: true } }, fine), "tamper");
+  t.equal(lastingState(ready, { ...fine, locked: true }), "tamper", "also where the board has forgotten it");
+  t.equal(lastingState({ state: "absent" }, { ...fine, locked: true }), "tamper", "or is away");
+  t.equal(lastingState({ ...ready, tamper: { ...tamper, latched: true } }, { well: false, coordinator: false, locked: false }), "tamper");
 });
 
 void t.test("what a person is told passes; what the box is comes back, once", async (t) => {
   const { panel, shown, pass, breaks } = bench();
+  panel.heard(ready);
+  t.same(shown.splice(0), ["no-coordinator"]);
   panel.is({ well: true, coordinator: true, locked: false });
   panel.is({ well: true, coordinator: true, locked: false });
   panel.tell("waiting-for-finger");

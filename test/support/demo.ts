@@ -39,6 +39,6 @@ export const reshardScenarios = [
   "lost-box", "returning-box", "lying-dealer", "coordinator-crash", "dies-after-prepared", "dies-after-activated", "our-network", "jammed-to-the-floor", "old-backup",
 ];
 /** Played by test/site/demo-panel.test.ts. */
-export const panelScenarios = ["tamper", "confirm-button"];
+export const panelScenarios = ["tamper", "confirm-button", "panel-unplugged"];
 /** Played by test/site/demo-record.test.ts. */
 export const recordScenarios = ["rollback-record", "record-change"];

@@ -3,6 +3,7 @@ import { sleep, systemClock } from "../../../agent/runtime/clock.ts";
 import { alice, asks, both } from "../asks.ts";
 import { openBoxes, sealSomething, theKey, until, untilWhole } from "../reshards.ts";
 import { endOf, type Scenario } from "../stage.ts";
+import { waitUntil } from "../wait.ts";
 
 const opened = "box-5";
 
@@ -60,5 +61,43 @@ export const confirmButton: Scenario = {
       await sleep(systemClock, 500);
     });
     return await stage.step("two touches without a press", () => endOf(stage.use(ask, [...alice, ...alice])));
+  },
+};
+
+export const panelUnplugged: Scenario = {
+  name: "panel-unplugged", tells: "the panel of a box is pulled: degraded, which its ring and `status` say, and it works; plugged in again, it is well", expected: null, site: "panel", leaves: "nothing",
+  play: async (stage) => {
+    const { site } = stage;
+    const [box] = alice[0] ?? ["box-1"];
+    const panel = site.panel(box);
+    const agent = site.processes.get(box);
+    const shows = async (effect: string, colour: string): Promise<boolean> => {
+      const { light } = await site.sensor(box).state();
+      return light.effect === effect && light.colour === colour;
+    };
+    const is = (panelState: string, degraded: boolean) => until(site, `${box} with its panel ${panelState}`, (_key, { boxes }) =>
+      boxes.some((one) => one.box === box && one.state === "ready" && one.panel === panelState && one.degraded === degraded));
+    await stage.step(`all is well at ${box}, and its panel says so`, async () => {
+      await is("ready", false);
+      await waitUntil("green", 10_000, async () => (await panel.state()).light === "green");
+    });
+    await stage.step("its cable is pulled: degraded, in `status` and on the ring of its sensor", async () => {
+      await panel.unplug();
+      await is("absent", true);
+      await waitUntil("the ring breathes purple", 10_000, () => shows("breathing", "purple"));
+    });
+    await stage.step("a finger at that very box: the operation works, and what is asked for stands on the box's console", async () => {
+      const from = agent?.lines.length ?? 0;
+      await stage.use(asks.encrypt(new Uint8Array(8)), alice);
+      await agent?.line(/│ admin asks to encrypt/, from);
+    });
+    await stage.step("plugged in again: it is well, and says for itself that nobody watched its lid meanwhile", async () => {
+      const from = agent?.lines.length ?? 0;
+      await panel.replug();
+      await agent?.line(/lid unwatched/, from);
+      await is("ready", false);
+      await waitUntil("green again, and the ring blue", 10_000, async () => (await panel.state()).light === "green" && await shows("on", "blue"));
+    });
+    return null;
   },
 };
