@@ -3,6 +3,7 @@ import { z } from "zod";
 import { id } from "../agent/protocol/primitives.ts";
 import { withReadmitted } from "../agent/rules/record-edits.ts";
 import { ShardkeepError } from "../agent/runtime/errors.ts";
+import { identifyCommand } from "./box-identify.ts";
 import { connected, operating } from "./connected.ts";
 import { duration, written } from "./duration.ts";
 import { argument, client, clientOption, command, configOption, group, json, optionsOf } from "./options.ts";
@@ -83,5 +84,5 @@ function readmitCommand(): Command {
 const notSealed = (): Promise<never> => Promise.reject(new ShardkeepError("NOT_SEALED", "the site record is not sealed: nobody can approve yet", { remedy: "shardkeep site seal" }));
 
 export function boxCommand(): Command {
-  return group("box", "this box: request, accept; any box: pause, resume, readmit", [requestCommand(), acceptCommand(), pauseCommand(), resumeCommand(), readmitCommand()]);
+  return group("box", "this box: request, accept; any box: identify, pause, resume, readmit", [requestCommand(), acceptCommand(), identifyCommand(), pauseCommand(), resumeCommand(), readmitCommand()]);
 }

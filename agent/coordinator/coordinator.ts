@@ -1,7 +1,7 @@
 import { clientRequests, type boxStatus } from "../protocol/messages.ts";
 import { topic } from "../protocol/topics.ts";
 import type { z } from "zod";
-import { approveBox, approveClient, enrolAt, enrolPerson, forgetAt, removePerson, requireAdmin } from "./admin.ts";
+import { approveBox, approveClient, enrolAt, enrolPerson, forgetAt, identifyBox, removePerson, requireAdmin } from "./admin.ts";
 import { Fleet } from "./fleet.ts";
 import { InUse } from "./in-use.ts";
 import { KeyShelf } from "./key-shelf.ts";
@@ -115,6 +115,7 @@ export class Coordinator {
       "person-enrol": async (data, call) => { admin(call.from); return await enrolPerson(parts, this.#fleet, data, call.part); },
       "box-pause": async ({ box, forMs }, call) => { admin(call.from); return { state: await this.#fleet.pause(box, forMs) }; },
       "box-resume": async ({ box }, call) => { admin(call.from); return { state: await this.#fleet.resume(box) }; },
+      "box-identify": async ({ box, forMs }, call) => { admin(call.from); return await identifyBox(parts, this.#fleet, box, forMs); },
       "person-remove": async ({ person }, call) => { admin(call.from); return { record: await removePerson(parts, person) }; },
     });
   }

@@ -32,6 +32,12 @@ export const mostPayload = 64 * 1024;
 export const refusedFinger = z.enum(["unknown-finger", "template-changed", "poor-image", "not-permitted", "not-confirmed", "no-button"]);
 export type RefusedFinger = z.infer<typeof refusedFinger>;
 
+/** Longest time for which a box shows which one it is, ms. */
+export const mostIdentifyMs = 600_000;
+const identifyMs = z.int().min(1000).max(mostIdentifyMs);
+/** `shows`: the state by its name in docs/panel.md; `on`: `ring` where only that of the sensor is there. */
+const identified = z.strictObject({ shows: z.string().max(32), on: z.enum(["panel", "ring"]) });
+
 const piece = sealedUpTo(32 * mostBatchKeys + 16);
 const destroyed = z.strictObject({ destroyed: batchDestroyed.nullable() });
 
@@ -114,6 +120,8 @@ export const boxRequests = {
     part: z.strictObject({ step: z.enum(["touch", "lift", "captured"]), n: z.int().min(0), of: z.int().min(0) }),
     response: z.strictObject({ enrolled, sensor: z.enum(["device", "emulated"]) }),
   },
+  /** For `forMs` ms the box shows which one it is; the answer says what is seen, and where. */
+  identify: { request: z.strictObject({ forMs: identifyMs }), response: identified },
   unenrol: { request: z.strictObject({ person: id, finger: label }), response: nothing },
   /** Work instead of a sign of life (design §11): the HSM's MAC over the nonce, and the next shard in turn opened. */
   probe: { request: z.strictObject({ nonce: random128 }), response: z.strictObject({ mac: base64url(32), inventory: hash, verified: boxHeartbeat.shape.verified }) },
@@ -203,6 +211,7 @@ export const clientRequests = {
   },
   /** Announces that a box may be silent for `forMs` ms; asked again, the time begins anew. */
   "box-pause": { request: z.strictObject({ box: id, forMs: z.int().min(1000) }), response: z.strictObject({ state: liveness }) },
+  "box-identify": { request: z.strictObject({ box: id, forMs: identifyMs }), response: identified },
   "box-resume": { request: z.strictObject({ box: id }), response: z.strictObject({ state: liveness }) },
   /** The sealed record's next version: `use` commits to the hash of `body`, and people approve it under rule `record`. */
   "record-change": { request: z.strictObject({ use, body: siteRecordBody }), part: usePart, response: z.strictObject({ record: siteRecord }) },

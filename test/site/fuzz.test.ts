@@ -51,7 +51,7 @@ async function everyMessage(site: InProcessSite): Promise<{ requests: Messages; 
   const person = { person: "alice", finger: "index" };
   const others = {
     quarantine: { box: "box-9", reason: "HSM_COMPROMISED", since: 1 }, "record-chain": { after: 1 }, "finger-enrol": { ...person, box: "box-1" }, "finger-forget": { ...person, box: "box-1" }, enrol: person, unenrol: person, "prompt-cancel": { digest: "A".repeat(43) },
-    probe: { nonce: "A".repeat(22) }, "operation-over": { digest: "A".repeat(43) }, "box-pause": { box: "box-9", forMs: 1000 }, "box-resume": { box: "box-9" }, "reshard-burn": { plan }, "reshard-bury": { plan, burns: [] },
+    probe: { nonce: "A".repeat(22) }, "operation-over": { digest: "A".repeat(43) }, "box-pause": { box: "box-9", forMs: 1000 }, "box-resume": { box: "box-9" }, identify: { forMs: 1000 }, "box-identify": { box: "box-1", forMs: 1000 }, "reshard-burn": { plan }, "reshard-bury": { plan, burns: [] },
     "reshard-resolve": { plan, approval: { fields: approved, evidence: [] } },
     "reshard-reveal": { plan: "A".repeat(43), check: { type: "reshard-check", site: "test", by: "box-1", body: { transcript: "A".repeat(43), holder: null, witness: null }, sig: "A".repeat(86) } },
     hello: { nonce: "A".repeat(22) }, cancel: { request: "A".repeat(22) }, status: {}, "key-show": { key: "payroll" }, "box-approve": { request: { by: "box-1" } },
