@@ -81,6 +81,17 @@ export const panelUnplugged: Scenario = {
       await is("ready", false);
       await waitUntil("green", 10_000, async () => (await panel.state()).light === "green");
     });
+    await stage.step("somebody looks for it in the rack: it blinks white, and is as before", async () => {
+      // For four seconds after a finger it may still show that.
+      await waitUntil("identify", 10_000, async () => {
+        const { shows, on } = await site.client.request("box-identify", { box, forMs: 1000 });
+        return shows === "identify" && on === "panel";
+      });
+      await waitUntil("green after white", 10_000, async () => {
+        const { light, shown } = await panel.state();
+        return light === "green" && shown.some((one) => one.light === "white");
+      });
+    });
     await stage.step("its cable is pulled: degraded, in `status` and on the ring of its sensor", async () => {
       await panel.unplug();
       await is("absent", true);
