@@ -63,6 +63,8 @@ new LineSupervisor({
   clock,
 }).start();
 if (panelConfig !== null) {
+  // The agent may still believe what this process said before it was started again.
+  panels.disconnected(undefined);
   // Five megabytes that a box without a panel does not carry.
   const { openPanel, panelBaudRates } = await import("./panel/panel.ts");
   new LineSupervisor<PanelConnection>({

@@ -8,6 +8,12 @@ export interface Waiting {
   readonly end: () => void;
 }
 
+/** What a name alone does not say. */
+const hints: Readonly<Partial<Record<Extract<Progress, { state: "refused-finger" }>["reason"], string>>> = {
+  "not-confirmed": ": press the button of that box with the finger",
+  "no-button": ": the rule asks for the button of the box, and its panel is not there; touch at another box",
+};
+
 /** What is said about a step; undefined where nothing is. `code` and `wanted` are of the accepted request. */
 export function describe(progress: Progress, code: string, wanted: number): string | undefined {
   switch (progress.state) {
@@ -15,7 +21,7 @@ export function describe(progress: Progress, code: string, wanted: number): stri
     case "waiting": return progress.still === ""
       ? `approved by ${progress.have.map(({ person, box }) => `${person} at ${box}`).join(", ")}, code ${code}`
       : `waiting for ${progress.still} at any sensor … ${progress.have.length} of ${wanted}, code ${code}`;
-    case "refused-finger": return `finger refused at ${progress.box}: ${progress.reason}`;
+    case "refused-finger": return `finger refused at ${progress.box}: ${progress.reason}${hints[progress.reason] ?? ""}`;
     case "challenged": return `challenging the HSMs of ${progress.holders.join(", ")}`;
     case "answered": return undefined;
     case "released": return `shards from ${progress.holders.join(", ")}`;

@@ -1,10 +1,19 @@
 import type { Command } from "commander";
 import { z } from "zod";
+import type { Status } from "../agent/client/status.ts";
 import { connected } from "./connected.ts";
 import { written } from "./duration.ts";
 import { exposureTable } from "./exposures.ts";
 import { client, clientOption, command, optionsOf } from "./options.ts";
 import { result, table } from "./output.ts";
+
+const emulated = (state: string, isEmulated: boolean): string => (isEmulated ? `${state} (emulated)` : state);
+
+export function boxTable(boxes: Status["boxes"]): string[] {
+  return table(["BOX", "ZONE", "STATE", "HSM", "SENSOR", "PANEL", "SHARDS", "RECORD", "SINCE"], boxes.map((box) => [
+    box.box, box.zone, box.degraded ? `${box.state}, degraded` : box.state, box.hsm, emulated(box.sensor, box.emulated), emulated(box.panel, box.panelEmulated), box.holdings, box.siteRecord, written(box.sinceMs),
+  ]));
+}
 
 export function statusCommand(): Command {
   return command("status", "boxes, keys and site record as the coordinator sees them", ["status", "status --json --client admin/client.yaml"])
@@ -17,9 +26,7 @@ export function statusCommand(): Command {
         `site ${site}, coordinator ${coordinator}, record version ${siteRecord.version} (${sealed ? "sealed" : "UNSEALED"}), ${operations} operation(s) under way`,
         ...(hold === null ? [] : ["HELD: fewer than a majority of the boxes is there, so it may be our own network: nobody is declared lost"]),
         "",
-        ...table(["BOX", "ZONE", "STATE", "HSM", "SENSOR", "SHARDS", "RECORD", "SINCE"], boxes.map((box) => [
-          box.box, box.zone, box.state, box.hsm, box.emulated ? `${box.sensor} (emulated)` : box.sensor, box.holdings, box.siteRecord, written(box.sinceMs),
-        ])),
+        ...boxTable(boxes),
         "",
         ...table(["KEY", "KIND", "THRESHOLD", "HOLDERS LIVE", "EPOCH", "ORIGIN", "WANTED", "RE-SHARD", "HELD"], keys.map((key) => [
           key.key, key.kind, `${key.threshold} of ${key.holders.length}`, `${key.live} of ${key.holders.length}`, key.epoch, key.imported ? "imported" : "generated", key.size, key.reshard ?? "-", key.held ?? "-",

@@ -32,14 +32,18 @@ export class Attempts {
   readonly #clock: Clock;
   readonly #windowMs: number;
   readonly #startedAt: number;
+  readonly #onOpen: (isAnyOpen: boolean) => void;
   readonly #changedAt = new Map<string, number>();
 
-  constructor(store: Store, clock: Clock, windowMs: number) {
+  /** `onOpen` is told at once, and after every commit, whether the certificate of any attempt is still wanted. */
+  constructor(store: Store, clock: Clock, windowMs: number, onOpen: (isAnyOpen: boolean) => void = () => undefined) {
     this.#store = store;
     this.#table = new JsonTable(store, "reshard/", kept);
     this.#clock = clock;
     this.#windowMs = windowMs;
     this.#startedAt = clock.now();
+    this.#onOpen = onOpen;
+    this.#tellOpen();
   }
 
   get(planHash: string): KeptAttempt | undefined {
@@ -65,6 +69,12 @@ export class Attempts {
     ];
   }
 
+  /** Makes stages durable, with what else changes in the same batch. */
+  async commit(changes: readonly Change[]): Promise<void> {
+    await this.#store.commit(changes);
+    this.#tellOpen();
+  }
+
   /** Whether the new shards of this attempt are prepared, and come into force only once an operation on them has proven them. */
   isToBeProven(planHash: string): boolean {
     const one = this.get(planHash);
@@ -73,7 +83,7 @@ export class Attempts {
 
   /** The keys of attempts whose certificate is still wanted. */
   openKeys(): Set<string> {
-    return new Set(this.all().filter(({ stage }) => !isOver(stage)).flatMap(({ plan }) => plan.body.keys.map(({ key }) => key)));
+    return new Set(this.#open.flatMap(({ plan }) => plan.body.keys.map(({ key }) => key)));
   }
 
   /** The keys of which a holder was changed within the window; one changed before our start counts from our start. */
@@ -89,6 +99,14 @@ export class Attempts {
     const replaced = new Set(next.body.keys.map(({ key }) => key));
     return this.all().filter((one) => isOver(one.stage) && one.answer === undefined && !this.#isRecent(one) && one.plan.body.keys.every(({ key }) => replaced.has(key)))
       .map(({ plan }) => this.#table.del(statementHash(plan)));
+  }
+
+  #tellOpen(): void {
+    this.#onOpen(this.#open.length > 0);
+  }
+
+  get #open(): readonly KeptAttempt[] {
+    return this.all().filter(({ stage }) => !isOver(stage));
   }
 
   #isRecent({ changed, plan }: KeptAttempt): boolean {

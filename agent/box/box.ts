@@ -11,6 +11,7 @@ import { Enrolments } from "./enrolment.ts";
 import { Generations } from "./generations.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Holder } from "./holder.ts";
+import { Identify } from "./identify.ts";
 import type { BoxParts } from "./parts.ts";
 import { Probe } from "./probe.ts";
 import { Prompts } from "./prompts.ts";
@@ -32,7 +33,7 @@ export class Box {
     const shelf = new Shelf(parts.store, parts.site, parts.box);
     const requests = new Requests(parts.clock);
     const prompts = new Prompts(parts, requests);
-    const attempts = new Attempts(parts.store, parts.clock, reshardWindowMs);
+    const attempts = new Attempts(parts.store, parts.clock, reshardWindowMs, (isAnyOpen) => { parts.panel?.reshards(isAnyOpen); });
     const holder = new Holder(parts, shelf, requests, attempts);
     const births = new Births(parts, shelf);
     // Births store shards too, and none may be stored while a seal generation changes.
@@ -49,6 +50,7 @@ export class Box {
       tamper.look();
     });
     const probe = new Probe(parts, shelf);
+    const identify = new Identify(parts);
     this.#heartbeat = new Heartbeat(parts, shelf, probe, tamper, heartbeatMs);
     parts.exchange.serve(boxRequests, tamper.guard<typeof boxRequests>({
       record: ({ chain }) => parts.records.follow(chain),
@@ -80,6 +82,7 @@ export class Box {
       },
       enrol: ({ person, finger }, call) => enrolments.enrol(person, finger, call.part),
       probe: ({ nonce }) => probe.answer(nonce),
+      identify: ({ forMs }) => identify.begin(forMs),
       unenrol: async ({ person, finger }) => { await enrolments.unenrol(person, finger); return {}; },
     }));
     // The coordinator's word gives the first fresh nonce: answer it at once, so that a start is not a wait.

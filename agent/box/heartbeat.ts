@@ -1,5 +1,6 @@
 import { topic } from "../protocol/topics.ts";
 import type { BoxHeartbeat } from "../protocol/heartbeat.ts";
+import { isWell } from "../rules/liveness.ts";
 import { isNamed } from "../runtime/errors.ts";
 import { version } from "../runtime/version.ts";
 import type { BoxParts } from "./parts.ts";
@@ -85,7 +86,7 @@ export class Heartbeat {
     const sensor = await this.#sensor();
     const verified = await this.#probe.verifyNext();
     const inventory = this.#shelf.inventory();
-    panel?.is({ well: hsm.ok && sensor.state === "ready", coordinator: clock.now() - this.#heardAt < this.#everyMs * silentBeats, locked: this.#tamper.locked });
+    panel?.is({ well: isWell({ hsm, sensor }), coordinator: clock.now() - this.#heardAt < this.#everyMs * silentBeats, locked: this.#tamper.locked });
     return {
       counter: ++this.#counter,
       nonce: nonces.issue(),

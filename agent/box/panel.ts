@@ -7,10 +7,12 @@ import type { Display, ShownRequest } from "./display.ts";
 
 /** What a person at the sensor is told for a moment, before the panel goes back to how the box is. */
 export type Passing = "waiting-for-finger" | "accepted" | "refused";
-type Lasting = "ready" | "degraded" | "no-coordinator" | "tamper";
+type Lasting = "ready" | "re-sharding" | "degraded" | "no-coordinator" | "tamper";
+
+type Shown = Passing | Lasting | "identify";
 
 export interface BoxHealth {
-  /** Sensor and HSM are in order. */
+  /** Sensor and HSM are in order; how it is itself the panel knows first. */
   readonly well: boolean;
   /** The coordinator was heard of late. */
   readonly coordinator: boolean;
@@ -20,11 +22,15 @@ export interface BoxHealth {
 
 const passingMs = 4000;
 
-/** How the box is, the gravest first: an opened case outweighs a coordinator that is away. */
-export function lastingState(tamper: PanelStatus["tamper"], { well, coordinator, locked }: BoxHealth): Lasting {
+/**
+ * How the box is, the gravest first: an opened case outweighs a coordinator that is away, and what is amiss outweighs what
+ * goes on: an attempt may be open for days. Where the panel is away itself, the ring shows it.
+ */
+export function lastingState({ state, tamper }: Pick<PanelStatus, "state" | "tamper">, { well, coordinator, locked }: BoxHealth, isResharding: boolean): Lasting {
   if (locked || (tamper !== undefined && (tamper.open || tamper.latched))) return "tamper";
   if (!coordinator) return "no-coordinator";
-  return well ? "ready" : "degraded";
+  if (!well || state !== "ready") return "degraded";
+  return isResharding ? "re-sharding" : "ready";
 }
 
 /** The panel of a box: what it says goes into the heartbeat, how the box is goes onto it. */
@@ -38,7 +44,10 @@ export class BoxPanel {
   #status: PanelStatus = { state: "absent", emulated: false };
   #health: BoxHealth = { well: true, coordinator: false, locked: false };
   #passing: Passing | undefined;
-  #shown: Passing | Lasting | undefined;
+  #isResharding = false;
+  /** Ends `identify`. */
+  #identify: (() => void) | undefined;
+  #shown: Shown | undefined;
   #cancel: () => void = () => undefined;
 
   constructor(bridge: PanelBridge, clock: Clock, log: Log, unwatched: Unwatched) {
@@ -63,6 +72,11 @@ export class BoxPanel {
   /** Called at every word of the panel. */
   onLid(handler: () => void): void {
     this.#onLid = handler;
+  }
+
+  /** It answers: there is something to see, and a button to press. */
+  get isReady(): boolean {
+    return this.#status.state === "ready";
   }
 
   /** How often the confirm button was pressed in this life. */
@@ -105,6 +119,23 @@ export class BoxPanel {
     this.#show();
   }
 
+  /** Whether an attempt is open in which this box takes part. */
+  reshards(isResharding: boolean): void {
+    this.#isResharding = isResharding;
+    this.#show();
+  }
+
+  /** Shows for `forMs`, anew at every call, which box this is; gives what is shown, for some states outweigh that. */
+  identify(forMs: number): Shown {
+    this.#identify?.();
+    this.#identify = this.#clock.after(forMs, () => {
+      this.#identify = undefined;
+      this.#show();
+    });
+    this.#show();
+    return this.#state;
+  }
+
   /** `waiting-for-finger` stays until something else is told; what came of it passes. Undefined: back to how the box is. */
   tell(passing: Passing | undefined): void {
     this.#cancel();
@@ -115,7 +146,7 @@ export class BoxPanel {
 
   /** The panel's display, and `otherwise` beside it; of which kind it is follows what is connected now. */
   display(otherwise: Display): Display {
-    const hasDisplay = (): boolean => this.#status.state === "ready" && this.#status.display === true;
+    const hasDisplay = (): boolean => this.isReady && this.#status.display === true;
     const print = (lines: readonly string[]): void => {
       if (hasDisplay()) this.#bridge.print({ lines: [...lines] }).catch((error: unknown) => { this.#log.warn("display", { error: String(error) }); });
     };
@@ -132,8 +163,14 @@ export class BoxPanel {
     };
   }
 
+  /** An opened case is never hidden. */
+  get #state(): Shown {
+    const lasting = lastingState(this.#status, this.#health, this.#isResharding);
+    return this.#passing ?? (this.#identify !== undefined && lasting !== "tamper" ? "identify" : lasting);
+  }
+
   #show(): void {
-    const state = this.#passing ?? lastingState(this.#status.tamper, this.#health);
+    const state = this.#state;
     if (state === this.#shown) return;
     this.#shown = state;
     this.#bridge.show({ state }).catch((error: unknown) => {

@@ -72,7 +72,7 @@ export class Prompts {
   async prompt(fields: AnyFields, next: SiteRecordBody | undefined, coordinatorBoot: string, part: (value: PromptPart) => void): Promise<Evidence> {
     const { records, box, nonces } = this.#parts;
     const judged = judgeRequest(fields, records.judge(box, (nonce) => nonces.honours(nonce), coordinatorBoot));
-    const words = [...wordsFor(fields, next, records.current), ...(judged.rule.confirm === "button" ? ["to be confirmed with the button of this box"] : [])];
+    const words = [...wordsFor(fields, next, records.current), ...(judged.rule.confirm === "button" ? [this.#buttonInWords()] : [])];
     this.#requests.see(judged.digest, fields.deadlineMs);
     if (this.#queue.length >= mostQueued) throw new PromptError("TOO_MANY_PROMPTS", `${box} has ${mostQueued} prompts waiting`, { retryable: true });
     return await new Promise<Evidence>((resolve, reject) => {
@@ -138,8 +138,9 @@ export class Prompts {
         pressed = this.#presses;
         continue;
       }
-      if (rule.confirm === "button" && !await this.#isPressed(prompt, pressed)) {
-        this.#refuse(prompt, "not-confirmed");
+      const unconfirmed = rule.confirm === "button" ? await this.#unconfirmed(prompt, pressed) : undefined;
+      if (unconfirmed !== undefined) {
+        this.#refuse(prompt, unconfirmed);
         continue;
       }
       if (this.#isCancelled(prompt)) throw new PromptError("PROMPT_CANCELLED", "the prompt was taken back");
@@ -151,15 +152,20 @@ export class Prompts {
     return this.#parts.panel?.presses ?? 0;
   }
 
-  /** Whether the button was pressed since there were `before` presses, or is soon. */
-  async #isPressed(prompt: Prompt, before: number): Promise<boolean> {
+  #buttonInWords(): string {
+    return this.#parts.panel?.isReady === true ? "to be confirmed with the button of this box" : "to be confirmed with a button, and the panel of this box is not there: touch elsewhere";
+  }
+
+  /** Undefined once the button was pressed since there were `before` presses; or why it is not. */
+  async #unconfirmed(prompt: Prompt, before: number): Promise<"no-button" | "not-confirmed" | undefined> {
     const { clock, panel } = this.#parts;
     const until = clock.now() + confirmMs;
     while (this.#presses === before) {
-      if (panel === undefined || prompt.cancelled || this.#requests.leftMs(prompt.judged.digest) <= 0 || clock.now() >= until) return false;
+      if (panel?.isReady !== true) return "no-button";
+      if (prompt.cancelled || this.#requests.leftMs(prompt.judged.digest) <= 0 || clock.now() >= until) return "not-confirmed";
       await sleep(clock, buttonMs);
     }
-    return true;
+    return undefined;
   }
 
   #isCancelled(prompt: Prompt): boolean {

@@ -60,7 +60,7 @@ export class Reshards {
   /** PLAN → JOIN. */
   join(plan: ReshardPlan, approval: Approval | null, coordinatorBoot: string): Promise<Join> {
     return this.#turns.run(async () => {
-      const { records, box, store } = this.#parts;
+      const { records, box } = this.#parts;
       const planHash = statementHash(plan);
       const joined = this.#dealings.joinOf(planHash);
       if (joined !== undefined) return joined;
@@ -79,7 +79,7 @@ export class Reshards {
       // Whoever is to be named has been named: another attempt begins on these keys.
       const keys = new Set(plan.body.keys.map(({ key }) => key));
       await this.#dealings.closeAbout((other) => other.body.keys.some(({ key }) => keys.has(key)));
-      await store.commit([...this.#attempts.prune(plan), ...this.#attempts.put({ plan, stage: "joined", batch: null, changed: false })]);
+      await this.#attempts.commit([...this.#attempts.prune(plan), ...this.#attempts.put({ plan, stage: "joined", batch: null, changed: false })]);
       return await this.#dealings.join(plan);
     });
   }
@@ -252,7 +252,7 @@ export class Reshards {
     const inForce = move === "promote" || move === "promote-and-retire" || move === "retire";
     // A certificate that is shown once more, long after, changes nothing and begins no window.
     const changed = attempt.changed || (inForce && moves.length > 0 && this.#changesHolders(plan));
-    await this.#parts.store.commit([...this.#attempts.put({ ...attempt, stage: to, changed }), ...moves]);
+    await this.#attempts.commit([...this.#attempts.put({ ...attempt, stage: to, changed }), ...moves]);
     this.#parts.log.info("re-shard", { keys: plan.body.keys.length, key: plan.body.keys[0]?.key ?? "", attempt: plan.body.keys[0]?.attempt ?? 0, stage: to });
   }
 

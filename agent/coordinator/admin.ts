@@ -86,7 +86,7 @@ export async function approveClient(parts: CoordinatorParts, { id, key, tlsKey, 
 
 /** The box enrols and signs what it enrolled; that it is what was asked for is checked here. */
 export async function enrolAt({ site, exchange }: CoordinatorParts, fleet: Fleet, box: string, person: string, finger: string, onPart: (part: EnrolPart) => void): Promise<Enrolment> {
-  requireThere(site.current, fleet, box);
+  requireThere(site.current, fleet.isLive(box), box);
   const known = site.current.body.people.find((one) => one.id === person);
   if (known?.fingers.some((one) => one.name === finger && one.box === box) === true) {
     throw new SiteError("PERSON_EXISTS", `${person} has ${finger} at ${box} already`, { remedy: "`shardkeep person remove` first, or another --finger" });
@@ -99,20 +99,26 @@ export async function enrolAt({ site, exchange }: CoordinatorParts, fleet: Fleet
 
 /** A finger that no version took in leaves the sensor again. */
 export async function forgetAt({ site, exchange }: CoordinatorParts, fleet: Fleet, box: string, person: string, finger: string): Promise<Record<string, never>> {
-  requireThere(site.current, fleet, box);
+  requireThere(site.current, fleet.isLive(box), box);
   return await exchange.request(boxRequests, "unenrol", box, { person, finger });
 }
 
-function requireThere({ body }: SiteRecord, fleet: Fleet, box: string): void {
+/** Has a box show which one it is: also one that is out, for somebody is to find it. */
+export async function identifyBox({ site, exchange }: CoordinatorParts, fleet: Fleet, box: string, forMs: number): Promise<z.infer<typeof boxRequests.identify.response>> {
+  requireThere(site.current, fleet.isReachable(box), box);
+  return await exchange.request(boxRequests, "identify", box, { forMs });
+}
+
+function requireThere({ body }: SiteRecord, isThere: boolean, box: string): void {
   if (!body.boxes.some((one) => one.id === box)) throw new SiteError("UNKNOWN_BOX", `${box} is no box of this site`, { remedy: "`shardkeep status` lists the boxes" });
-  if (!fleet.isLive(box)) throw new SiteError("UNKNOWN_BOX", `${box} is not there`, { remedy: "`shardkeep status` shows which boxes are silent", retryable: true });
+  if (!isThere) throw new SiteError("UNKNOWN_BOX", `${box} is not there`, { remedy: "`shardkeep status` shows which boxes are silent", retryable: true });
 }
 
 /** `person add` before the seal: whom a box enrolled, the record takes in. */
 export async function enrolPerson(parts: CoordinatorParts, fleet: Fleet, { person, finger, box, roles }: Enrol, onPart: (part: EnrolPart) => void): Promise<{ record: SiteRecord; sensor: "device" | "emulated" }> {
   requireUnsealed(parts);
   const { site } = parts;
-  requireThere(site.current, fleet, box);
+  requireThere(site.current, fleet.isLive(box), box);
   if (roles === undefined && !site.current.body.people.some((one) => one.id === person)) throw new SiteError("UNKNOWN_PERSON", `${person} is new: a role is needed`, { remedy: "add --role" });
   const { enrolled, sensor } = await enrolAt(parts, fleet, box, person, finger, onPart);
   const { slot, template } = enrolled.body;

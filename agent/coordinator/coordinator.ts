@@ -1,7 +1,7 @@
 import { clientRequests, type boxStatus } from "../protocol/messages.ts";
 import { topic } from "../protocol/topics.ts";
 import type { z } from "zod";
-import { approveBox, approveClient, enrolAt, enrolPerson, forgetAt, removeClient, removePerson, requireAdmin, retireBox } from "./admin.ts";
+import { approveBox, approveClient, enrolAt, enrolPerson, forgetAt, identifyBox, removeClient, removePerson, requireAdmin, retireBox } from "./admin.ts";
 import { Fleet } from "./fleet.ts";
 import { InUse } from "./in-use.ts";
 import { KeyShelf } from "./key-shelf.ts";
@@ -10,6 +10,7 @@ import { Operations } from "./operations.ts";
 import type { CoordinatorParts } from "./parts.ts";
 import { Journal } from "./reshard/journal.ts";
 import { Resharder } from "./reshard/resharder.ts";
+import { isWell } from "../rules/liveness.ts";
 import { Tampers } from "./tampers.ts";
 
 /** Births of boxes are answered with a heartbeat at once, but not more often than this. */
@@ -128,6 +129,7 @@ export class Coordinator {
       "box-resume": async ({ box }, call) => { admin(call.from); return { state: await this.#fleet.resume(box) }; },
       "box-retire": async ({ box }, call) => { admin(call.from); return { record: await retireBox(parts, this.#fleet, box) }; },
       "client-remove": async ({ client }, call) => { admin(call.from); return { record: await removeClient(parts, client) }; },
+      "box-identify": async ({ box, forMs }, call) => { admin(call.from); return await identifyBox(parts, this.#fleet, box, forMs); },
       "person-remove": async ({ person }, call) => { admin(call.from); return { record: await removePerson(parts, person) }; },
     });
   }
@@ -151,6 +153,7 @@ export class Coordinator {
       box, zone, state: this.#fleet.liveness(box), hsm, sensor: beat?.sensor.state ?? "unknown", emulated: beat?.sensor.emulated ?? false,
       holdings: this.#fleet.holdingsOf(box).length, siteRecord: beat?.siteRecord?.version ?? 0,
       sinceMs: Math.round(this.#fleet.sinceMs(box)),
+      panel: beat === undefined ? "unknown" : beat.panel?.state ?? "none", panelEmulated: beat?.panel?.emulated ?? false, degraded: beat !== undefined && !isWell(beat),
     };
   }
 }

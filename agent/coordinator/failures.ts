@@ -30,3 +30,13 @@ export function operationError(code: string, detail?: string): OperationError {
     ...(text?.retryable === undefined ? {} : { retryable: text.retryable }),
   });
 }
+
+const unconfirmed: Readonly<Record<string, string>> = {
+  "no-button": "the rule asks for the button of the box, and the panel of the box that was touched is not there",
+  "not-confirmed": "the rule asks for the button of the box, and it was not pressed",
+};
+
+/** What exactly policy missed, where it was the button: by the last touch that was refused. */
+export function refusedInWords(code: string | null, reasons: readonly string[]): string | undefined {
+  return code === "NOT_PERMITTED" ? unconfirmed[reasons.at(-1) ?? ""] : undefined;
+}

@@ -11,7 +11,7 @@ import { openOperation, stepOperation, type OperationEffect, type OperationEvent
 import { decide, mayAttest, type Attestation } from "../rules/policy.ts";
 import { bytesOf, toBase64url } from "../runtime/encoding.ts";
 import { isNamed, type ShardkeepError } from "../runtime/errors.ts";
-import { operationError } from "./failures.ts";
+import { operationError, refusedInWords } from "./failures.ts";
 import type { Fleet } from "./fleet.ts";
 import { requireSoundHsm } from "./own-hsm.ts";
 import type { CoordinatorParts } from "./parts.ts";
@@ -285,7 +285,7 @@ export class Operation<R = UseResult> {
     const { use } = this.#plan.fields;
     this.#parts.log.info("operation ended", { client: use.by, key: use.body.key, operation: use.body.operation, resource: use.body.resource, error: error ?? "none" });
     if (error === null && this.#finished !== undefined) this.#settle.resolve(this.#finished);
-    else this.#settle.reject(this.#cause?.code === error ? this.#cause : operationError(error ?? "INTERNAL"));
+    else this.#settle.reject(this.#cause?.code === error ? this.#cause : operationError(error ?? "INTERNAL", refusedInWords(error, this.#state.refusedFingers)));
   }
 }
 

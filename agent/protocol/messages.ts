@@ -29,8 +29,14 @@ const nothing = z.strictObject({});
 export const mostPayload = 64 * 1024;
 
 /** Why a touch did not become evidence. */
-export const refusedFinger = z.enum(["unknown-finger", "template-changed", "poor-image", "not-permitted", "not-confirmed"]);
+export const refusedFinger = z.enum(["unknown-finger", "template-changed", "poor-image", "not-permitted", "not-confirmed", "no-button"]);
 export type RefusedFinger = z.infer<typeof refusedFinger>;
+
+/** Longest time for which a box shows which one it is, ms. */
+export const mostIdentifyMs = 600_000;
+const identifyMs = z.int().min(1000).max(mostIdentifyMs);
+/** `shows`: the state by its name in docs/panel.md; `on`: `ring` where only that of the sensor is there. */
+const identified = z.strictObject({ shows: z.string().max(32), on: z.enum(["panel", "ring"]) });
 
 const piece = sealedUpTo(32 * mostBatchKeys + 16);
 const destroyed = z.strictObject({ destroyed: batchDestroyed.nullable() });
@@ -114,6 +120,8 @@ export const boxRequests = {
     part: z.strictObject({ step: z.enum(["touch", "lift", "captured"]), n: z.int().min(0), of: z.int().min(0) }),
     response: z.strictObject({ enrolled, sensor: z.enum(["device", "emulated"]) }),
   },
+  /** For `forMs` ms the box shows which one it is; the answer says what is seen, and where. */
+  identify: { request: z.strictObject({ forMs: identifyMs }), response: identified },
   unenrol: { request: z.strictObject({ person: id, finger: label }), response: nothing },
   /** Work instead of a sign of life (design §11): the HSM's MAC over the nonce, and the next shard in turn opened. */
   probe: { request: z.strictObject({ nonce: random128 }), response: z.strictObject({ mac: base64url(32), inventory: hash, verified: boxHeartbeat.shape.verified }) },
@@ -140,6 +148,10 @@ export const boxStatus = z.strictObject({
   hsm: z.string(), sensor: z.string(), emulated: z.boolean(), holdings: z.int(), siteRecord: z.int(),
   /** How long it has been in this state, ms. */
   sinceMs: z.int().min(0),
+  /** `none`: the box has none. */
+  panel: z.string(), panelEmulated: z.boolean(),
+  /** It works, but its HSM, its sensor or its panel is not in order. */
+  degraded: z.boolean(),
 });
 /** What is left of a past epoch, or of an attempt at the next one that was burnt. */
 export const exposure = z.strictObject({ epoch: counter, attempt: counter, threshold: z.int(), open: z.array(id), software: z.int(), hardware: z.int() });
@@ -199,6 +211,7 @@ export const clientRequests = {
   },
   /** Announces that a box may be silent for `forMs` ms; asked again, the time begins anew. */
   "box-pause": { request: z.strictObject({ box: id, forMs: z.int().min(1000) }), response: z.strictObject({ state: liveness }) },
+  "box-identify": { request: z.strictObject({ box: id, forMs: identifyMs }), response: identified },
   "box-resume": { request: z.strictObject({ box: id }), response: z.strictObject({ state: liveness }) },
   /** Takes a box out of service: quarantined by order it is cut out of every key, and destroys its shards as they become old. */
   "box-retire": { request: z.strictObject({ box: id }), response: z.strictObject({ record: siteRecord }) },

@@ -1,4 +1,4 @@
-import type { Liveness } from "../protocol/heartbeat.ts";
+import type { BoxHeartbeat, Liveness } from "../protocol/heartbeat.ts";
 
 /**
  * What the coordinator thinks of a box (design §11, custody §3.5): a pure function from state and event to the
@@ -152,4 +152,9 @@ export function isHeld(phases: readonly Liveness[], held: boolean): boolean {
   const sound = counted.filter((phase) => phase === "ready" || phase === "maintenance").length;
   if (sound > counted.length / 2) return false;
   return held || counted.some(isDoubted);
+}
+
+/** Every part that the box is to have is in order. One that is not makes it degraded, and nothing more: it may still do its work. */
+export function isWell({ hsm, sensor, panel }: Pick<BoxHeartbeat, "hsm" | "sensor" | "panel">): boolean {
+  return hsm.ok && sensor.state === "ready" && (panel === undefined || panel.state === "ready");
 }

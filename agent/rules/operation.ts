@@ -28,7 +28,9 @@ export interface OperationState {
   readonly refusals: readonly string[];
 }
 
-type RefusedTouch = "unknown-finger" | "template-changed" | "poor-image" | "not-permitted" | "not-confirmed";
+type RefusedTouch = "unknown-finger" | "template-changed" | "poor-image" | "not-permitted" | "not-confirmed" | "no-button";
+/** The finger was one of a person of the site. */
+const notBiometrics: readonly RefusedTouch[] = ["not-permitted", "not-confirmed", "no-button"];
 
 export type OperationEvent =
   | { readonly type: "payload" }
@@ -97,7 +99,7 @@ function waiting(state: OperationState, event: OperationEvent): Step {
     const refusedFingers = [...state.refusedFingers, event.reason];
     const next = { ...state, refusedFingers };
     if (refusedFingers.length < state.mostRefusedFingers) return stay(next);
-    return finish(next, refusedFingers.every((reason) => reason === "not-permitted" || reason === "not-confirmed") ? "NOT_PERMITTED" : "INVALID_BIOMETRICS");
+    return finish(next, refusedFingers.every((reason) => notBiometrics.includes(reason)) ? "NOT_PERMITTED" : "INVALID_BIOMETRICS");
   }
   if (event.type !== "evidence" || !event.satisfied) return stay(state);
   if (state.kind !== "use") return { state: { ...state, phase: "creating" }, effects: [{ do: "create" }] };

@@ -52,9 +52,9 @@ export function tamperStep(lock: TamperLock | undefined, lid: Lid | "absent" | "
 
 /**
  * What a locked box still answers (protocol.md §8): what it hears, and the certificates by which it destroys. Nothing
- * that shows a prompt, opens a shard, or makes it a holder or dealer.
+ * that shows a prompt, opens a shard, or makes it a holder or dealer. `identify` is for who looks for it in the rack.
  */
 export const servedWhileLocked: ReadonlySet<string> = new Set([
-  "record", "quarantine", "probe", "prompt-cancel", "operation-over", "activate",
+  "record", "quarantine", "probe", "prompt-cancel", "operation-over", "activate", "identify",
   "reshard-activate", "reshard-settle", "reshard-burn", "reshard-bury", "reshard-resolve",
 ]);

@@ -38,7 +38,7 @@ export interface SensorStatus {
   readonly detail?: string | undefined;
 }
 
-export const lightStates = ["off", "ready", "waiting", "captured", "accepted", "refused", "tamper"] as const;
+export const lightStates = ["off", "ready", "waiting", "captured", "accepted", "refused", "degraded", "tamper"] as const;
 export type LightState = (typeof lightStates)[number];
 
 /** A finger that may be accepted: `digest` = SHA-256(digestPrefix ‖ template), 32 bytes. */

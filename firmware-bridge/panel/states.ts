@@ -25,7 +25,7 @@ export const shows = {
   accepted: { meaning: "the finger was accepted", colour: "green", light: [100, 100, 100, 300], sound: [80, 80, 80], again: false, ring: "accepted" },
   refused: { meaning: "the finger was refused", colour: "red", light: [250, 250], sound: [700], again: false, ring: "refused" },
   "re-sharding": { meaning: "shards are being renewed", colour: "blue", light: [150, 150, 150, 1550], ...silent, ring: "captured" },
-  degraded: { meaning: "it works, but a part is missing", colour: "yellow", light: [1800, 200], ...silent, ring: "ready" },
+  degraded: { meaning: "it works, but a part is missing", colour: "yellow", light: [1800, 200], ...silent, ring: "degraded" },
   "no-coordinator": { meaning: "the coordinator is not heard", colour: "yellow", light: [150, 150, 150, 150, 150, 1250], ...silent, ring: "off" },
   tamper: { meaning: "the case was opened: the box is locked", colour: "red", light: [750, 250], sound: [500, 500], again: true, ring: "tamper" },
   identify: { meaning: "this is the box that you look for", colour: "white", light: [100, 100], sound: [100, 900], again: true, ring: "accepted" },

@@ -30,6 +30,7 @@ export const policy: SitePolicy = {
     { ...rule, key: "payroll", resource: "public/**", operations: ["encrypt", "decrypt"], require: [{ person: "alice" }] },
     { ...rule, key: "payroll", resource: "vault/**", operations: ["encrypt"], require: [{ person: "alice" }], confirm: "button" },
     { ...rule, key: "site", resource: "**", operations: ["record"], require: two },
+    { ...rule, key: "site", resource: "**", operations: ["readmit"], require: one },
   ],
 };
 

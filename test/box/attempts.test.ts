@@ -81,3 +81,15 @@ void t.test("forgotten: what is over, past its window, and replaced for every ke
   t.strictSame(rest(), []);
   t.equal(attempts.last("backup"), 7, "its number stays used up");
 });
+
+void t.test("whether any is open is told at the start of a life, and with every commit", async (t) => {
+  const disk = memoryDisk();
+  const told: boolean[] = [];
+  const begin = (): Attempts => new Attempts(openMemoryStore(disk), new VirtualClock(), 1000, (isAnyOpen) => { told.push(isAnyOpen); });
+  const plan = await planOf(7, "payroll");
+  const attempts = begin();
+  await attempts.commit(attempts.put({ plan, stage: "joined", batch: null, changed: false }));
+  const again = begin();
+  await again.commit(again.put({ plan, stage: "burnt", batch: null, changed: false }));
+  t.strictSame(told, [false, true, true, false]);
+});

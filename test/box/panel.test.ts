@@ -30,23 +30,48 @@ function bench() {
   const clock = { now: () => 0, wall: () => "", after: (_ms: number, task: () => void) => { timers.push(task); return () => { timers = timers.filter((one) => one !== task); }; } };
   return {
     panel: new BoxPanel(bridge, clock, { ...silentLog, warn: (event) => { warned.push(event); } }, "report"), shown, printed, warned, breaks: (now: boolean) => { broken = now; },
-    pass: () => { for (const task of timers.splice(0)) task(); },
+    /** How many were due. */
+    pass: () => { const due = timers.splice(0); for (const task of due) task(); return due.length; },
   };
 }
 
 void t.test("how the box is: the gravest first", async (t) => {
   const fine = { well: true, coordinator: true, locked: false };
-  t.equal(lastingState(tamper, fine), "ready");
-  t.equal(lastingState(undefined, fine), "ready");
-  t.equal(lastingState(tamper, { well: false, coordinator: true, locked: false }), "degraded");
-  t.equal(lastingState(tamper, { well: false, coordinator: false, locked: false }), "no-coordinator");
-  t.equal(lastingState({ ...tamper, open: true }, fine), "tamper");
-  t.equal(lastingState(tamper, { ...fine, locked: true }), "tamper", "also where the board has forgotten it");
-  t.equal(lastingState({ ...tamper, latched: true }, { well: false, coordinator: false, locked: false }), "tamper");
+  const bad = { well: false, coordinator: false, locked: false };
+  t.equal(lastingState(ready, fine, false), "ready");
+  t.equal(lastingState(ready, fine, true), "re-sharding");
+  t.equal(lastingState({ state: "absent" }, fine, true), "degraded", "a panel that is away is a part that is missing");
+  t.equal(lastingState({ state: "fault" }, fine, false), "degraded");
+  t.equal(lastingState(ready, { ...fine, well: false }, true), "degraded", "what is amiss outweighs what goes on");
+  t.equal(lastingState(ready, bad, true), "no-coordinator");
+  t.equal(lastingState({ ...ready, tamper: { ...tamper, open: true } }, fine, true), "tamper");
+  t.equal(lastingState(ready, { ...fine, locked: true }, false), "tamper", "also where the board has forgotten it");
+  t.equal(lastingState({ state: "absent" }, { ...fine, locked: true }, false), "tamper", "or is away");
+  t.equal(lastingState({ ...ready, tamper: { ...tamper, latched: true } }, bad, false), "tamper");
+});
+
+void t.test("identify: for its time, anew at every call; a prompt and an opened case outweigh it", async (t) => {
+  const { panel, shown, pass } = bench();
+  panel.heard(ready);
+  panel.is({ well: false, coordinator: false, locked: false });
+  panel.reshards(true);
+  shown.length = 0;
+  t.equal(panel.identify(1000), "identify");
+  panel.tell("waiting-for-finger");
+  t.equal(panel.identify(1000), "waiting-for-finger");
+  panel.tell(undefined);
+  t.same(shown.splice(0), ["identify", "waiting-for-finger", "identify"]);
+  t.equal(pass(), 1, "one end, not two");
+  t.same(shown.splice(0), ["no-coordinator"]);
+  panel.heard({ ...ready, tamper: { ...tamper, open: true, latched: true } });
+  t.equal(panel.identify(1000), "tamper");
+  t.same(shown, ["tamper"], "never hidden");
 });
 
 void t.test("what a person is told passes; what the box is comes back, once", async (t) => {
   const { panel, shown, pass, breaks } = bench();
+  panel.heard(ready);
+  t.same(shown.splice(0), ["no-coordinator"]);
   panel.is({ well: true, coordinator: true, locked: false });
   panel.is({ well: true, coordinator: true, locked: false });
   panel.tell("waiting-for-finger");

@@ -31,7 +31,7 @@ void t.test("administering a site from the command line", { skip: withoutSoftHsm
     [["site", "seal"], 1, "NOT_READY"], [["person", "remove", "ghost"], 1, "UNKNOWN_PERSON"], [["key", "show", "payroll"], 1, "UNKNOWN_KEY"], [["key", "reshard", "payroll"], 1, "UNKNOWN_KEY"],
     [["person", "add", "bob", "--role", "officer", "--finger", "index", "--box", "box-9"], 1, "UNKNOWN_BOX"],
     [["box", "retire", "box-9"], 1, "UNKNOWN_BOX"], [["client", "remove", "ghost"], 1, "UNKNOWN_CLIENT"], [["client", "remove", "admin"], 1, "LAST_ADMINISTRATOR"],
-    [["box", "pause", "box-9", "--for", "1h"], 1, "UNKNOWN_BOX"], [["box", "resume", "box-9"], 1, "UNKNOWN_BOX"],
+    [["box", "pause", "box-9", "--for", "1h"], 1, "UNKNOWN_BOX"], [["box", "resume", "box-9"], 1, "UNKNOWN_BOX"], [["box", "identify", "box-9"], 1, "UNKNOWN_BOX"],
     [["key", "create", "payroll", "--threshold", "2", "--holders", "box-1,box-2"], 77, "NOT_SEALED"],
     [["key", "reshard", "payroll", "--threshold", "2", "--size", "4"], 77, "NOT_SEALED"],
     [["use", "decrypt", "--key", "payroll", "--resource", "a", "--reason", "x", "--in", policyFile(at), "--out", at("out")], 77, "NOT_SEALED"],
@@ -53,7 +53,7 @@ void t.test("administering a site from the command line", { skip: withoutSoftHsm
     const own = at("laptop", "client.yaml");
     t.match(JSON.parse((await shardkeep(["status", "--json", "--client", own])).stdout), { siteRecord: { version: 3 } });
     t.match(await shardkeep(["site", "apply", at("policy.yaml"), "--client", own]), { code: 77, stderr: /NOT_PERMITTED: laptop is no administrator/ });
-    for (const words of [["pause", "box-9", "--for", "1h"], ["resume", "box-9"], ["retire", "box-9"]]) t.match(await shardkeep(["box", ...words, "--client", own]), { code: 77, stderr: /NOT_PERMITTED/ });
+    for (const words of [["pause", "box-9", "--for", "1h"], ["resume", "box-9"], ["retire", "box-9"], ["identify", "box-9"]]) t.match(await shardkeep(["box", ...words, "--client", own]), { code: 77, stderr: /NOT_PERMITTED/ });
     t.match(await ask("client", "add", "laptop", "--out", at("laptop")), { code: 1, stderr: /CLIENT_EXISTS/ });
     t.match(await ask("client", "add", "laptop", "--out", at("laptop-2")), { code: 1, stderr: /NAME_TAKEN/ });
     t.match(await ask("client", "add", "ghost", "--person", "nobody", "--out", at("ghost")), { code: 1, stderr: /RECORD_INVALID/ });

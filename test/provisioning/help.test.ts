@@ -4,7 +4,7 @@ import { version } from "../../agent/runtime/version.ts";
 import { inTurns, place, shardkeep } from "./support.ts";
 
 const commands = [
-  "site init", "site approve", "site apply", "site show", "site seal", "site acl", "box request", "box accept", "box pause", "box resume", "box readmit", "box replace", "box retire", "client add", "client remove", "person add", "person list", "person remove",
+  "site init", "site approve", "site apply", "site show", "site seal", "site acl", "box request", "box accept", "box identify", "box pause", "box resume", "box readmit", "box replace", "box retire", "client add", "client remove", "person add", "person list", "person remove",
   "key create", "key list", "key show", "key reshard", "use", "seal", "open", "status", "agent", "coordinator",
 ];
 
@@ -44,6 +44,8 @@ void t.test("wrong usage: exit 64, what is wrong, and where to look", async (t) 
     ["a bad key name", ["key", "create", "K!", "--threshold", "2", "--holders", "a,b"], /NAME: 1 to 32/],
     ["no time of maintenance", ["box", "pause", "box-1"], /--for: is needed/],
     ["a bad time of maintenance", ["box", "pause", "box-1", "--for", "soon"], /--for: a number with s, m or h/],
+    ["too long a time to blink", ["box", "identify", "box-1", "--for", "11m"], /--for: at most 10m/],
+    ["a bad box to find", ["box", "identify", "A B"], /BOX: 1 to 32/],
     ["a bad box", ["box", "resume", "A B"], /BOX: 1 to 32/],
     ["a bad box to readmit", ["box", "readmit", "A B"], /BOX: 1 to 32/],
     ["a bad box to retire", ["box", "retire", "A B"], /BOX: 1 to 32/],

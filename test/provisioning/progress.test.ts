@@ -40,6 +40,12 @@ void t.test("plain lines where nobody watches, each once", (t) => {
   t.end();
 });
 
+void t.test("a refusal that its name does not explain says what to do", (t) => {
+  t.match(told(false, [{ state: "refused-finger", box: "box-1", reason: "no-button" }]), /box-1: no-button: .*its panel is not there; touch at another box/);
+  t.match(told(false, [{ state: "refused-finger", box: "box-1", reason: "not-confirmed" }]), /not-confirmed: press the button/);
+  t.end();
+});
+
 void t.test("one live line on a terminal; the code and refusals stay", (t) => {
   const clear = "\r\x1b[K";
   t.equal(told(true, story.slice(0, 4)), [

@@ -10,8 +10,8 @@ const beginsWith = `        const { hsm, store } = this.#parts;\n        const f
 
 /** What a box does by itself: certificates asked for, stages durable before they are said, seal generations, deals. */
 export const boxMutants: readonly Mutant[] = [
-  reshard("stage-apart-from-shards", "a stage and its shards are two commits", [`await this.#parts.store.commit([...this.#attempts.put({ ...attempt, stage: to, changed }), ...moves]);`,
-    `await this.#parts.store.commit(this.#attempts.put({ ...attempt, stage: to, changed }));\n        if (moves.length > 0) await this.#parts.store.commit(moves);`]),
+  reshard("stage-apart-from-shards", "a stage and its shards are two commits", [`await this.#attempts.commit([...this.#attempts.put({ ...attempt, stage: to, changed }), ...moves]);`,
+    `await this.#attempts.commit(this.#attempts.put({ ...attempt, stage: to, changed }));\n        if (moves.length > 0) await this.#parts.store.commit(moves);`]),
   reshard("said-before-durable", "ACTIVATED leaves before the stage is durable", [`await this.#commit(attempt, this.#step(attempt, "activate"));`, `void this.#commit(attempt, this.#step(attempt, "activate"));`]),
   reshard("burn-before-durable", "BURN leaves and nothing is durable", [`await this.#commit(attempt, this.#step(attempt, "burn"));`, `this.#step(attempt, "burn");`]),
   reshard("destroyed-unfinished", "DESTROYED before the seal key is gone", [`if (!await this.#generations.sweep(this.#isUsed)) {`, `if (false) {`]),

@@ -50,7 +50,7 @@ void t.test("without a press that is for this prompt and this finger at this box
   await site.clock.advance(11_000);
   t.strictSame(reasons, ["not-confirmed"], "pressed before, or elsewhere");
   await touch(site, "box-1", "alice");
-  await t.rejects(finish(site, refused), { code: "NOT_PERMITTED" });
+  await t.rejects(finish(site, refused), { code: "NOT_PERMITTED", message: /it was not pressed/ });
   t.strictSame(reasons.splice(0), ["not-confirmed", "not-confirmed"]);
 
   const other = ask();
@@ -81,13 +81,32 @@ void t.test("without a press that is for this prompt and this finger at this box
   await t.rejects(finish(site, held), { code: "NOT_PERMITTED" }, "held down before");
 });
 
-void t.test("a box without a panel cannot confirm", async (t) => {
-  const { site, ask, reasons } = await asked({ panels: [] });
-  const refused = ask();
+void t.test("a box without a panel, or whose panel is away, cannot confirm: everybody is told so, at once", async (t) => {
+  for (const panels of [[], ["box-1"]]) {
+    const { site, ask, reasons } = await asked({ panels });
+    site.panels.get("box-1")?.plug(false);
+    const refused = ask();
+    await touch(site, "box-1", "alice");
+    t.ok(site.box("box-1").shown.some((line) => /the panel of this box is not there/.test(line)));
+    await site.clock.advance(100);
+    t.strictSame(reasons, ["no-button"], "nobody waits ten seconds for a button that is not there");
+    await touch(site, "box-1", "alice");
+    await t.rejects(finish(site, refused), { code: "NOT_PERMITTED", message: /the panel of the box that was touched is not there/ });
+  }
+});
+
+void t.test("a panel that comes back while the prompt stands confirms; one that goes after the press was pressed", async (t) => {
+  const { site, ask, press, waits, reasons } = await asked();
+  const panel = site.panels.get("box-1")!;
+  panel.plug(false);
+  const late = ask();
+  await waits();
+  panel.plug(true);
+  await press();
+  panel.plug(false);
   await touch(site, "box-1", "alice");
-  await touch(site, "box-1", "alice");
-  await t.rejects(finish(site, refused), { code: "NOT_PERMITTED" });
-  t.strictSame(reasons, ["not-confirmed", "not-confirmed"]);
+  await finish(site, late);
+  t.strictSame(reasons, []);
 });
 
 void t.test("a prompt that is taken back while the button is waited for ends, pressed or not", async (t) => {

@@ -2,6 +2,8 @@ import t from "tap";
 import fc from "fast-check";
 import { events } from "../../agent/protocol/heartbeat.ts";
 import { boxRequests, clientRequests } from "../../agent/protocol/messages.ts";
+import { signStatement } from "../../agent/protocol/statement.ts";
+import { tamperEvent } from "../../agent/protocol/tamper.ts";
 import { topic, type Topic } from "../../agent/protocol/topics.ts";
 import { hasCode, isNamed } from "../../agent/runtime/errors.ts";
 import { openMemoryStore } from "../support/memory-store.ts";
@@ -51,7 +53,7 @@ async function everyMessage(site: InProcessSite): Promise<{ requests: Messages; 
   const person = { person: "alice", finger: "index" };
   const others = {
     quarantine: { box: "box-9", reason: "HSM_COMPROMISED", since: 1 }, "record-chain": { after: 1 }, "finger-enrol": { ...person, box: "box-1" }, "finger-forget": { ...person, box: "box-1" }, enrol: person, unenrol: person, "prompt-cancel": { digest: "A".repeat(43) },
-    probe: { nonce: "A".repeat(22) }, "operation-over": { digest: "A".repeat(43) }, "box-pause": { box: "box-9", forMs: 1000 }, "box-resume": { box: "box-9" }, "reshard-burn": { plan }, "reshard-bury": { plan, burns: [] },
+    probe: { nonce: "A".repeat(22) }, "operation-over": { digest: "A".repeat(43) }, "box-pause": { box: "box-9", forMs: 1000 }, "box-resume": { box: "box-9" }, identify: { forMs: 1000 }, "box-identify": { box: "box-1", forMs: 1000 }, "reshard-burn": { plan }, "reshard-bury": { plan, burns: [] },
     "reshard-resolve": { plan, approval: { fields: approved, evidence: [] } },
     "reshard-reveal": { plan: "A".repeat(43), check: { type: "reshard-check", site: "test", by: "box-1", body: { transcript: "A".repeat(43), holder: null, witness: null }, sig: "A".repeat(86) } },
     hello: { nonce: "A".repeat(22) }, cancel: { request: "A".repeat(22) }, status: {}, "key-show": { key: "payroll" }, "box-approve": { request: { by: "box-1" } },
@@ -60,7 +62,9 @@ async function everyMessage(site: InProcessSite): Promise<{ requests: Messages; 
     "person-enrol": { ...person, box: "box-1", roles: ["officer"] },
   };
   for (const [name, data] of Object.entries(others)) if (!requests.has(name)) requests.set(name, data);
-  for (const [name, data] of Object.entries({ record: { record }, state: { state: "lost" }, event: { what: "tamper", box: "box-2" } })) if (!told.has(name)) told.set(name, data);
+  const { hsm } = site.box("box-2");
+  const tampered = await signStatement({ sign: (message) => hsm.sign("identity", message) }, "tampered", "test", "box-2", { counter: 1, cause: "opened" as const, since: 1 });
+  for (const [name, data] of Object.entries({ record: { record }, state: { state: "lost" }, event: { what: "tampered", tampered, acknowledged: null } })) if (!told.has(name)) told.set(name, data);
   return { requests, told };
 }
 
@@ -152,18 +156,27 @@ void t.test("whatever is told, malformed: nobody changes a store or stops workin
     coordinator: { kind: "coordinator", what: "heartbeat" }, record: { kind: "site", what: "record" }, heartbeat: { kind: "box", box: "box-2", direction: "up", what: "heartbeat" },
     state: { kind: "box", box: "box-2", direction: "up", what: "state" }, event: { kind: "box", box: "box-2", direction: "up", what: "event" },
   };
-  await changedMessages(told, 300, async (name, changed) => {
+  const say = async (name: string, data: unknown): Promise<void> => {
     const { exchange } = name === "coordinator" || name === "record" ? { exchange: site.coordinatorExchange } : site.box("box-2");
-    await exchange.tell(topic(places[name]!), name as "state", changed, name === "heartbeat" ? { to: "coordinator" } : {}).catch((error: unknown) => {
+    await exchange.tell(topic(places[name]!), name as "state", data, name === "heartbeat" || name === "event" ? { to: "coordinator" } : {}).catch((error: unknown) => {
       if (!hasCode(error, "ENCODING_INVALID")) throw error; // a number that cannot be signed is not sent
     });
     await site.clock.advance(20);
+  };
+  const signed = JSON.stringify((told.get("event") as { tampered: unknown }).tampered);
+  await changedMessages(told, 400, async (name, changed) => {
+    // What the box did sign is true, whoever it says has noted it.
+    if (name === "event" && JSON.stringify(tamperEvent.safeParse(changed).data?.tampered) === signed) return;
+    await say(name, changed);
   });
   await site.clock.advance(10_000);
   t.equal(heads(site), before);
   const running = use(site, "cli", { operation: "encrypt" });
   await touch(site, "box-1", "alice");
   t.ok(await finish(site, running), "and everything still works");
+  await say("event", told.get("event"));
+  const { boxes } = await finish(site, site.clients.get("cli")!.exchange.request(clientRequests, "status", "coordinator", {}));
+  t.equal(boxes[1]?.state, "quarantined", "unchanged it is believed");
 });
 
 void t.test("bytes that are no message are dropped by everybody", async (t) => {

@@ -40,6 +40,7 @@ await t.test("the site by hand opens what it sealed, and leaves nothing", { time
   const before = await follow("shardkeep agent");
   t.match(before, /record version \d+ \(UNSEALED\)/);
   t.equal(before.match(/^box-[123] +rack-[123] +ready +software +ready \(emulated\)/gm)?.length, 3);
+  t.match(before, "box-1 shows it for 5s: on the ring of its sensor alone, for no panel answers there");
   await follow("shardkeep site apply");
   const people = await follow("shardkeep person add");
   t.match(people, "bob's index is known at box-2 (an emulated sensor: no real finger was measured)");

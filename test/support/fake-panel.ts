@@ -8,6 +8,7 @@ export class FakePanel implements PanelBridge {
   #tamper: NonNullable<PanelStatus["tamper"]> = { open: false, latched: false, damaged: false, counter: 0, unwatched: null };
   #button = false;
   #connected = true;
+  display = false;
   onStatus: (status: PanelStatus) => void = () => undefined;
 
   constructor(latch = true) {
@@ -16,7 +17,7 @@ export class FakePanel implements PanelBridge {
 
   get status(): PanelStatus {
     if (!this.#connected) return { state: "absent", emulated: false };
-    return { state: "ready", emulated: true, firmware: "fake", latch: this.#latch, serial: null, display: false, tamper: this.#tamper, button: this.#button };
+    return { state: "ready", emulated: true, firmware: "fake", latch: this.#latch, serial: null, display: this.display, tamper: this.#tamper, button: this.#button };
   }
 
   open(): void {

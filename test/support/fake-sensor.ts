@@ -54,5 +54,9 @@ export class FakeSensor implements Bridge {
   exportTemplate: Bridge["exportTemplate"] = ({ slot }) => Promise.resolve(new TextEncoder().encode(this.#slots.get(slot) ?? ""));
   importTemplate: Bridge["importTemplate"] = ({ slot, template }) => { this.#slots.set(slot, new TextDecoder().decode(template)); return Promise.resolve(); };
   remove: Bridge["remove"] = ({ slot }) => { this.#slots.delete(slot); return Promise.resolve(); };
-  light: Bridge["light"] = () => Promise.resolve();
+  readonly lit: string[] = [];
+  light: Bridge["light"] = ({ state }) => {
+    this.lit.push(state);
+    return Promise.resolve();
+  };
 }

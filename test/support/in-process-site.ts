@@ -185,9 +185,10 @@ export class InProcessSite {
     const panel = bridge === undefined ? undefined : new BoxPanel(bridge, this.clock, this.#log, "report");
     if (bridge !== undefined) bridge.onStatus = (status) => { panel?.heard(status); };
     if (bridge !== undefined) panel?.heard(bridge.status);
+    const ownDisplay = consoleDisplay((line) => { shown.push(line); });
     const logic = new Box({
       site, box: id, boot: session.certificate.body.boot, hsm, bridge: sensor, store, exchange, nonces, clock: this.clock, random: systemRandom,
-      log: this.#log, records, display: consoleDisplay((line) => { shown.push(line); }), ...(panel === undefined ? {} : { panel }),
+      log: this.#log, records, display: panel?.display(ownDisplay) ?? ownDisplay, ...(panel === undefined ? {} : { panel }),
     }, { heartbeatMs: 2000, reshardWindowMs: this.#options.reshardWindowMs ?? 0 }, (nonce) => { fresh = nonce; });
     await transport.subscribe([topic({ kind: "box", box: id, direction: "down", what: "request" }), topic({ kind: "box", box: id, direction: "down", what: "response" }), topic({ kind: "coordinator", what: "heartbeat" })]);
     logic.start();

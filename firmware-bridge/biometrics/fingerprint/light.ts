@@ -18,6 +18,7 @@ const shows: Readonly<Record<LightState, readonly [control: number, colour: numb
   captured: [control.on, colour.purple],
   accepted: [control.flash, colour.blue],
   refused: [control.flash, colour.red],
+  degraded: [control.breathe, colour.purple],
   tamper: [control.on, colour.red],
 };
 

@@ -4,7 +4,7 @@ import { compromisedHsm, threeHoldersDown, twoHoldersDown } from "./holders.ts";
 import { lostBox, returningBox } from "./lost-box.ts";
 import { lyingDealer } from "./lying-dealer.ts";
 import { oldBackup } from "./old-backup.ts";
-import { confirmButton, tamper } from "./panel.ts";
+import { confirmButton, panelUnplugged, tamper } from "./panel.ts";
 import { periodic } from "./periodic.ts";
 import { recordChange, rollbackRecord } from "./record.ts";
 import { jammedToTheFloor, ourNetwork } from "./silence.ts";
@@ -15,6 +15,6 @@ import { notPermitted, twoRequests, use, wrongFinger, wrongResource } from "./us
 /** In the order in which `all` plays them. Names are a contract: add, never rename. */
 export const scenarios: readonly Scenario[] = [
   use, wrongFinger, notPermitted, wrongResource, compromisedHsm, replayedEvidence, swappedRequest, lyingCoordinator, twoRequests, twoHoldersDown, threeHoldersDown,
-  rollbackRecord, recordChange, tamper, confirmButton, replaceBox,
+  rollbackRecord, recordChange, tamper, confirmButton, panelUnplugged, replaceBox,
   lostBox, returningBox, lyingDealer, coordinatorCrash, diesAfterPrepared, diesAfterActivated, ourNetwork, jammedToTheFloor, oldBackup, periodic,
 ];

@@ -108,6 +108,7 @@ void t.test("opened while the bridge is down: told at its return", async (t) => 
   const next = new Bridge(t, folder, { path: link, allowEmulated: true });
   await next.process.start();
   t.match(await next.until(({ state }) => state === "ready"), { display: false, tamper: { open: false, latched: true, unwatched: null } });
+  t.equal(next.told[0]?.state, "absent", "before it has looked: the agent may still believe what the life before said");
   await t.rejects(next.process.print({ lines: [] }), { code: "PANEL_NO_DISPLAY" });
 });
 
