@@ -52,6 +52,15 @@ function sync(path: string): void {
   }
 }
 
+/** A process that is just ending may take a file away between our look at the folder and this: nothing is left to sync of it. */
+function syncIfThere(path: string): void {
+  try {
+    sync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
+}
+
 /** Temporary file, fsync, rename, fsync of the folder; mode 0600. */
 export function writeDurably(path: string, bytes: Uint8Array): void {
   const temporary = `${path}.new`;
@@ -70,7 +79,7 @@ export function syncTokens(conf: string): void {
   onDisk(`syncing ${directory}`, () => {
     for (const token of tokens(directory)) {
       const folder = join(directory, token);
-      for (const file of readdirSync(folder)) sync(join(folder, file));
+      for (const file of readdirSync(folder)) syncIfThere(join(folder, file));
       sync(folder);
     }
     sync(directory);

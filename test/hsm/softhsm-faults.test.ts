@@ -1,11 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import pkcs11js from "pkcs11js";
 import t, { type Test } from "tap";
 import type { HsmCalls } from "../../agent/hsm/calls.ts";
 import type { HsmConfig } from "../../agent/hsm/client.ts";
-import { prepareDirectory, restoreTokens, tokenDirectory } from "../../agent/hsm/softhsm.ts";
+import { prepareDirectory, restoreTokens, syncTokens, tokenDirectory } from "../../agent/hsm/softhsm.ts";
 import { hsmService } from "../../agent/hsm/service.ts";
 import type { Clock } from "../../agent/runtime/clock.ts";
 import { toWire } from "../../agent/runtime/errors.ts";
@@ -54,6 +54,15 @@ if (softhsm === undefined) {
     t.equal((await hsm.sign()).length, 64, "and its key");
     t.equal(statSync(join(tokenFolder, readdirSync(tokenFolder).find((name) => name.endsWith(".token-backup"))!)).mode & 0o777, 0o600);
     t.equal(statSync(join(folder(), "token.object")).size, 320);
+  });
+
+  void t.test("a file that goes while the token is synced is no fault; one that cannot be synced is", async (t) => {
+    const { hsm, folder, config } = await token(t);
+    symlinkSync("gone", join(folder(), "going.object"));
+    t.doesNotThrow(() => { syncTokens(config.softhsmConf!); });
+    await hsm.call("createSealKey", { generation: 1 });
+    symlinkSync("loop.object", join(folder(), "loop.object"));
+    t.throws(() => { syncTokens(config.softhsmConf!); }, { code: "HSM_FAULT" });
   });
 
   void t.test("made again after a crash that left only the PIN file", async (t) => {
