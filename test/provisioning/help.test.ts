@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import t from "tap";
 import { version } from "../../agent/runtime/version.ts";
-import { inTurns, place, shardkeep } from "./support.ts";
+import { place, shardkeep, shardkeepBatch } from "./support.ts";
 
 const commands = [
   "site init", "site approve", "site apply", "site show", "site seal", "site acl", "box request", "box accept", "box identify", "box pause", "box resume", "box readmit", "box replace", "box retire", "client add", "client remove", "person add", "person list", "person remove",
@@ -9,12 +9,14 @@ const commands = [
 ];
 
 void t.test("every command has help with examples of itself", async (t) => {
-  await inTurns(commands, async (name) => {
-    const { code, stdout, stderr } = await shardkeep([...name.split(" "), "--help"]);
+  const helps = await shardkeepBatch(commands.map((name) => [...name.split(" "), "--help"]));
+  for (const [i, name] of commands.entries()) {
+    const { code, stdout, stderr } = helps[i]!;
     t.equal(code, 0, name);
     t.match(stdout, new RegExp(`Examples:\n {2}\\$ shardkeep ${name}`), name);
     t.equal(stderr, "", `${name}: nothing on stderr`);
-  });
+  }
+  t.match(await shardkeep(["status", "--help"]), { code: 0, stdout: /Examples:/, stderr: "" }, "as a process of its own too");
   t.match(await shardkeep(["demo", "--help"]), { code: 0, stdout: /npm run demo -- --scenario NAME[^]*--interactive/, stderr: "" }, "the demo's is its own");
   const { code, stdout } = await shardkeep(["--help"]);
   t.equal(code, 0);
@@ -56,12 +58,14 @@ void t.test("wrong usage: exit 64, what is wrong, and where to look", async (t) 
     ["no output name to guess", ["open", "plain"], /--out: is needed, since plain does not end in \.sealed/],
     ["a JSON document and a secret on one stdout", ["use", "decrypt", "--key", "k", "--resource", "r", "--reason", "x", "--json"], /--json needs stdout for itself/],
   ];
-  await inTurns(table, async ([what, args, expected]) => {
-    const { code, stdout, stderr } = await shardkeep(args);
+  const ends = await shardkeepBatch(table.map(([, args]) => args));
+  for (const [i, [what, args, expected]] of table.entries()) {
+    const { code, stdout, stderr } = ends[i]!;
     t.equal(code, 64, what);
     t.match(stderr, expected, what);
     if (!args.includes("--json")) t.equal(stdout, "", `${what}: nothing on stdout`);
-  });
+  }
+  t.match(await shardkeep(["bogus"]), { code: 64, stdout: "", stderr: /USAGE/ }, "as a process of its own too");
 });
 
 void t.test("bad configuration: exit 78, every problem at once", async (t) => {

@@ -50,6 +50,13 @@ export function shardkeep(args: readonly string[], options: RunOptions = {}): Pr
   return run("provisioning/main.js", args, options);
 }
 
+/** Many command lines in one process, for what comes to its end before it loads or touches anything. */
+export async function shardkeepBatch(lines: readonly (readonly string[])[]): Promise<Ended[]> {
+  const { code, stdout, stderr } = await run("test/provisioning/batch.js", [], { input: JSON.stringify(lines) });
+  if (code !== 0) throw new Error(stderr);
+  return JSON.parse(stdout) as Ended[];
+}
+
 /** A long-lived program; resolves when a line matches `ready`, ends with the test. */
 export function start(t: Test, entry: string, args: readonly string[], ready: RegExp): Promise<ChildProcess> {
   const child = spawn(process.execPath, [fileURLToPath(new URL(entry, dist)), ...args], { env: environment({}), stdio: ["ignore", "pipe", "pipe"] });
