@@ -4,10 +4,13 @@ import { siteName } from "./site.ts";
 import { isDecided } from "../../agent/rules/reshard/drive.ts";
 
 /** What is still to be done before the site is as it was; null once nothing is. */
-export function unfinished({ site, journal, recordOf, holdings }: Pick<Invariants, "site" | "holdings"> & { journal: Invariants["journal"]; recordOf: Invariants["recordOf"] }): string | null {
+export function unfinished({ site, journal, recordOf, quarantined, holdings }: Pick<Invariants, "site" | "holdings" | "journal" | "recordOf" | "quarantined">): string | null {
   const { world } = site;
   const { weather } = world;
-  const there = weather.boxes.filter((box) => !world.isGone(box));
+  const convicted = quarantined().find((box) => box !== site.liar);
+  if (convicted !== undefined) return `${convicted} is in quarantine and never lied`;
+  // A liar that was named stays out until people readmit it.
+  const there = weather.boxes.filter((box) => !world.isGone(box) && !quarantined().includes(box));
   for (const entry of journal().all()) {
     if (!isDecided(entry.phase)) return `an attempt is still ${entry.phase}`;
   }

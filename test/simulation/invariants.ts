@@ -18,6 +18,8 @@ const phasesFor: Readonly<Record<string, readonly string[]>> = {
   activate: ["certified", "settled"], settle: ["settled"], burn: ["burning", "burnt"], bury: ["burnt"],
 };
 
+interface Durable { readonly journal: Journal; readonly keys: KeyShelf; readonly quarantined: readonly string[] }
+
 /**
  * What must hold at every instant (protocol.md §§6-7), judged by all that is said on the network and by looking
  * into every disk and HSM. The rules' own code is not asked: the numbers of certificates and the limits are
@@ -32,7 +34,7 @@ export class Invariants implements Listener {
   readonly #shownP = new Set<string>();
   readonly #certified = new Set<string>();
   #later: (() => Promise<void>)[] = [];
-  #read: { readonly records: MemoryDisk["records"]; readonly journal: Journal; readonly keys: KeyShelf } | undefined;
+  #read: { readonly records: MemoryDisk["records"] } & Durable | undefined;
 
   constructor(site: Site) {
     this.#site = site;
@@ -149,12 +151,17 @@ export class Invariants implements Listener {
     return this.#durable().keys.get(key)?.record;
   }
 
+  /** Who is out for a proven failure, as it is on the coordinator's disk. */
+  quarantined(): readonly string[] {
+    return this.#durable().quarantined;
+  }
+
   /** Read anew only when the disk has changed. */
-  #durable(): { readonly journal: Journal; readonly keys: KeyShelf } {
+  #durable(): Durable {
     const { disk } = this.#world.machine(coordinatorId);
     if (this.#read?.records !== disk.records) {
       const store = openMemoryStore(disk);
-      this.#read = { records: disk.records, journal: new Journal(store), keys: new KeyShelf({ store } as unknown as CoordinatorParts) };
+      this.#read = { records: disk.records, journal: new Journal(store), keys: new KeyShelf({ store } as unknown as CoordinatorParts), quarantined: [...store.entries("quarantine/")].map(([name]) => name.slice("quarantine/".length)) };
     }
     return this.#read;
   }

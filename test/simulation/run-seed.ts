@@ -87,7 +87,7 @@ async function untilFinished(world: World, invariants: Invariants): Promise<void
   const isStopped = world.weather.liar === "coordinator";
   const end = world.timeline.now + (isStopped ? calmUnderLiarMs : calmMs);
   const left = (): string | null => unfinished({
-    site: invariants.site, holdings: invariants.holdings, journal: () => invariants.journal(), recordOf: (key) => invariants.recordOf(key),
+    site: invariants.site, holdings: invariants.holdings, journal: () => invariants.journal(), recordOf: (key) => invariants.recordOf(key), quarantined: () => invariants.quarantined(),
   });
   for (;;) {
     await advance(world, invariants, lookEveryMs);
