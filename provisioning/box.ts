@@ -4,6 +4,7 @@ import { id } from "../agent/protocol/primitives.ts";
 import { withReadmitted } from "../agent/rules/record-edits.ts";
 import { ShardkeepError } from "../agent/runtime/errors.ts";
 import { identifyCommand } from "./box-identify.ts";
+import { joinCommand } from "./box-join.ts";
 import { replaceCommand, retireCommand } from "./box-retire.ts";
 import { connected, operating } from "./connected.ts";
 import { duration, written } from "./duration.ts";
@@ -85,7 +86,7 @@ function readmitCommand(): Command {
 const notSealed = (): Promise<never> => Promise.reject(new ShardkeepError("NOT_SEALED", "the site record is not sealed: nobody can approve yet", { remedy: "shardkeep site seal" }));
 
 export function boxCommand(): Command {
-  return group("box", "this box: request, accept; any box: identify, pause, resume, readmit, replace, retire", [
-    requestCommand(), acceptCommand(), identifyCommand(), pauseCommand(), resumeCommand(), readmitCommand(), replaceCommand(), retireCommand(),
+  return group("box", "this box: request, accept, join; any box: identify, pause, resume, readmit, replace, retire", [
+    requestCommand(), acceptCommand(), joinCommand(), identifyCommand(), pauseCommand(), resumeCommand(), readmitCommand(), replaceCommand(), retireCommand(),
   ]);
 }

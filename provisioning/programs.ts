@@ -55,9 +55,10 @@ export type Step = z.infer<typeof stepLine>;
 /** `NAME: CODE: message` and `next: remedy`, as agent/runtime/main.ts prints an error. */
 const failureText = /^[^:]+: ([A-Z][A-Z_]+): ([^]*?)(?:\n {2}next: ([^]*))?$/;
 
-/** Runs a provisioning program and shows its steps as they come. Throws the error that ended it. */
-export async function provision(program: "siteInit" | "boxJoin", args: readonly string[]): Promise<readonly Step[]> {
-  const child = spawn(process.execPath, [fileURLToPath(urlOf(program)), ...args], { stdio: ["ignore", "pipe", "pipe"], env: environment() });
+/** Runs a provisioning program, with `input` on its stdin, and shows its steps as they come. Throws the error that ended it. */
+export async function provision(program: "siteInit" | "boxJoin", args: readonly string[], input = ""): Promise<readonly Step[]> {
+  const child = spawn(process.execPath, [fileURLToPath(urlOf(program)), ...args], { stdio: ["pipe", "pipe", "pipe"], env: environment() });
+  child.stdin.on("error", () => undefined).end(input);
   const steps: Step[] = [];
   createInterface({ input: child.stdout }).on("line", (line) => {
     const step = stepLine.safeParse(parsed(line));

@@ -8,6 +8,7 @@ import { readYaml } from "../agent/runtime/config.ts";
 import { ShardkeepError } from "../agent/runtime/errors.ts";
 import { fingerprintOf } from "../agent/runtime/fingerprint.ts";
 import { approveCommand } from "./box-approve.ts";
+import { inviteCommand } from "./site-invite.ts";
 import { connected, operating } from "./connected.ts";
 import { write } from "./files.ts";
 import { client, clientOption, command, configOption, group, json, optionsOf } from "./options.ts";
@@ -100,5 +101,5 @@ function sealCommand(): Command {
 }
 
 export function siteCommand(): Command {
-  return group("site", "the site and its record", [initCommand(), approveCommand(), applyCommand(), showCommand(), sealCommand(), aclCommand()]);
+  return group("site", "the site and its record", [initCommand(), approveCommand(), inviteCommand(), applyCommand(), showCommand(), sealCommand(), aclCommand()]);
 }

@@ -1,21 +1,28 @@
 import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import { HsmProcess, initialiseToken } from "../hsm/client.ts";
+import { mostFrame, readCode } from "../protocol/invitation.ts";
+import { systemClock } from "../runtime/clock.ts";
 import { makeFolder, writeDurably } from "../runtime/durable.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
+import { askLine } from "../runtime/lines.ts";
 import { silentLog } from "../runtime/log.ts";
 import { runMain } from "../runtime/main.ts";
 import { Ownership, ownStore, ownToken, sayJson, type Token } from "../runtime/provision.ts";
+import { systemRandom } from "../runtime/random.ts";
 import { createStore, openStore } from "../store/level.ts";
 import type { Store } from "../store/store.ts";
 import { acceptAnswer, parseAnswer } from "./accept.ts";
 import { readBoxConfig, type BoxConfig } from "./config.ts";
+import { joinByCode } from "./join.ts";
 import { identityKey, makeRequest } from "./request.ts";
 
 /**
  * Joining by a file pair (design §6):  init.js request --config FILE --out REQUEST
  *                                      init.js accept ANSWER --config FILE [--authority KEY_OR_FINGERPRINT]
+ * or over the network:                 init.js join --config FILE --at HOST:PORT, with the code on stdin
  */
 function usage(message: string): ShardkeepError {
   return new ShardkeepError("USAGE", message, { remedy: "shardkeep box --help" });
@@ -60,7 +67,7 @@ function readText(path: string): string {
 
 await runMain("box join", async (args) => {
   const { positionals: [mode, file], values } = parseArgs({
-    args: [...args], allowPositionals: true, options: { config: { type: "string" }, out: { type: "string" }, authority: { type: "string" } },
+    args: [...args], allowPositionals: true, options: { config: { type: "string" }, out: { type: "string" }, authority: { type: "string" }, at: { type: "string" } },
   });
   const config = readBoxConfig(args);
   const of = { site: config.site, name: config.box };
@@ -82,7 +89,21 @@ await runMain("box join", async (args) => {
       await acceptAnswer(config, hsm, store, answer, values.authority, sayJson);
       if (!ownership.complete) ownership.finish();
     });
+  } else if (mode === "join") {
+    const [, host, port] = /^(.+):([0-9]{1,5})$/.exec(values.at ?? "") ?? [];
+    if (host === undefined) throw usage("where the coordinator listens was not named: --at HOST:PORT");
+    const code = readCode(await text(process.stdin));
+    const ownership = new Ownership(config.state, of);
+    await withBox(config, ownership, async (hsm, store) => {
+      const request = await makeRequest(config, hsm, store, ownership, sayJson);
+      const answer = await joinByCode({
+        ask: (line) => askLine(host, Number(port), line, mostFrame), clock: systemClock, random: systemRandom,
+        onWaiting: () => { sayJson("request", "ok", { waiting: "people approve it" }); },
+      }, code, request);
+      await acceptAnswer(config, hsm, store, answer, answer.body.record.body.authority, sayJson);
+      if (!ownership.complete) ownership.finish();
+    });
   } else {
-    throw usage(`${mode ?? "nothing"} is neither request nor accept`);
+    throw usage(`${mode ?? "nothing"} is none of request, accept, join`);
   }
 });

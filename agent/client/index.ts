@@ -25,6 +25,7 @@ export { mosquittoAcl } from "../mqtt/mosquitto.ts";
 export { connectClient, type Client, type ClientParts } from "./client.ts";
 export { clientConfig, readClient, type ClientConfig, type ClientIdentity } from "./config.ts";
 export { ClientError, FileError, type ClientErrorCode } from "./errors.ts";
+export { inviteBox } from "./invite.ts";
 export { openFile, openStream, sealFile, sealStream, type SealAsk } from "./files.ts";
 export { fileHeader, readHeader, type FileHeader, type HeadedSource } from "./header.ts";
 export type { RecoverAsk, Recovered } from "./recover.ts";

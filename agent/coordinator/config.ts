@@ -19,6 +19,8 @@ export const coordinatorConfig = z.strictObject({
     z.strictObject({ listen: z.strictObject({ host: z.string().default("127.0.0.1"), port: z.int().min(1).max(65535) }) }),
     z.strictObject({ url: z.string(), clients: z.string().optional() }),
   ]),
+  /** Where boxes that have a code ask to join; absent: they join by file only. */
+  join: z.strictObject({ listen: z.strictObject({ host: z.string().default("0.0.0.0"), port: z.int().min(1).max(65535).default(8885) }) }).optional(),
   heartbeatMs: milliseconds(2000, 100, 60_000),
   /** A box unheard for this long is suspect, and asked for work. */
   suspectMs: milliseconds(6000, 300, 600_000),

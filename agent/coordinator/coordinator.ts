@@ -1,9 +1,11 @@
 import { clientRequests, type boxStatus } from "../protocol/messages.ts";
+import type { BoxAnswer } from "../protocol/joining.ts";
 import { topic } from "../protocol/topics.ts";
 import type { z } from "zod";
 import { approveBox, approveClient, enrolAt, enrolPerson, forgetAt, identifyBox, removeClient, removePerson, requireAdmin, retireBox } from "./admin.ts";
 import { Fleet } from "./fleet.ts";
 import { InUse } from "./in-use.ts";
+import { Invitations } from "./invitations.ts";
 import { KeyShelf } from "./key-shelf.ts";
 import { keyStatuses, pageOf, showKey } from "./key-status.ts";
 import { Operations } from "./operations.ts";
@@ -18,6 +20,7 @@ const leastBeatMs = 100;
 
 /** The attestation service's logic: hears boxes, answers clients. Effects come in with {@link CoordinatorParts}. */
 export class Coordinator {
+  readonly invitations: Invitations;
   readonly #parts: CoordinatorParts;
   readonly #fleet: Fleet;
   readonly #keys: KeyShelf;
@@ -30,6 +33,7 @@ export class Coordinator {
 
   constructor(parts: CoordinatorParts) {
     this.#parts = parts;
+    this.invitations = new Invitations(parts);
     this.#fleet = new Fleet(parts);
     this.#keys = new KeyShelf(parts);
     this.#journal = new Journal(parts.store);
@@ -104,6 +108,12 @@ export class Coordinator {
     }
   }
 
+  async #approve(request: unknown): Promise<BoxAnswer> {
+    const answer = await approveBox(this.#parts, request);
+    this.invitations.answered(answer);
+    return answer;
+  }
+
   #serve(): void {
     const parts = this.#parts;
     const { site, nonces } = parts;
@@ -116,7 +126,10 @@ export class Coordinator {
       status: ({ after }) => Promise.resolve(this.#status(after)),
       "key-show": ({ key }) => showKey(this.#keys, this.#journal, key),
       "key-reshard": async ({ key }, call) => { admin(call.from); return { record: await this.#resharder.order(key) }; },
-      "box-approve": async ({ request }, call) => { admin(call.from); return { answer: await approveBox(parts, request) }; },
+      "box-approve": async ({ request }, call) => { admin(call.from); return { answer: await this.#approve(request) }; },
+      "box-invite": ({ box, forMs, recipient }, call) => { admin(call.from); return Promise.resolve({ code: this.invitations.invite(box, forMs, recipient) }); },
+      "box-invited": ({ box }, call) => { admin(call.from); return Promise.resolve({ request: this.invitations.requestOf(box) ?? null }); },
+      "box-uninvite": ({ box }, call) => { admin(call.from); this.invitations.end(box); return Promise.resolve({}); },
       "client-approve": async (data, call) => { admin(call.from); return await approveClient(parts, data); },
       "site-apply": async ({ policy }, call) => { admin(call.from); return { record: await site.apply(policy) }; },
       "site-seal": async (_data, call) => { admin(call.from); return { record: await site.seal() }; },

@@ -8,11 +8,13 @@ import { Exchange } from "../mqtt/exchange.ts";
 import { issueCertificate } from "../mqtt/tls.ts";
 import { readTls, tlsPaths } from "../mqtt/tls-files.ts";
 import { CertificateCache, writeEnvelope } from "../protocol/envelope.ts";
+import { mostFrame } from "../protocol/invitation.ts";
 import { NonceBook } from "../protocol/nonces.ts";
 import { beginSession } from "../protocol/session.ts";
 import { everybodyUp, topic } from "../protocol/topics.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { toBase64url } from "../runtime/encoding.ts";
+import { serveLines } from "../runtime/lines.ts";
 import type { Log } from "../runtime/log.ts";
 import type { OnStop } from "../runtime/main.ts";
 import { systemRandom } from "../runtime/random.ts";
@@ -83,5 +85,10 @@ export async function startCoordinator(config: CoordinatorConfig, log: Log, onSt
   await transport.subscribe(everybodyUp);
   onStop(async () => { logic.stop(); await transport.publish(stateTopic, await say("stopped"), { qos: 1, retain: true }); });
   logic.start();
+  if (config.join !== undefined) {
+    const { host, port } = config.join.listen;
+    const joins = await serveLines({ host, port, mostBytes: mostFrame, answer: (line) => logic.invitations.hear(line) });
+    onStop(() => joins.close());
+  }
   log.info("started", { site: config.site, broker: url, version: site.ref.version, sealed: site.current.body.sealed });
 }

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { approval } from "./approval.ts";
 import { evidence, enrolled } from "./evidence.ts";
 import { boxHeartbeat, liveness } from "./heartbeat.ts";
-import { boxAnswer } from "./joining.ts";
+import { boxAnswer, boxRequest } from "./joining.ts";
 import { activated, certifiedRecord, check, deal, join, keyRecord, plan, prepared, sealed } from "./key-record.ts";
 import { base64url, counter, hash, id, label, publicKey, random128, sealedUpTo } from "./primitives.ts";
 import { anyFields, enclaveKeys, requestFields, use } from "./request.ts";
@@ -213,6 +213,14 @@ export const clientRequests = {
   "box-pause": { request: z.strictObject({ box: id, forMs: z.int().min(1000) }), response: z.strictObject({ state: liveness }) },
   "box-identify": { request: z.strictObject({ box: id, forMs: identifyMs }), response: identified },
   "box-resume": { request: z.strictObject({ box: id }), response: z.strictObject({ state: liveness }) },
+  /** A code by which one box may ask to join over the network, sealed to `recipient`; a new one ends the one before. */
+  "box-invite": {
+    request: z.strictObject({ box: id, forMs: z.int().min(60_000).max(86_400_000), recipient: publicKey }),
+    response: z.strictObject({ code: sealedUpTo(64) }),
+  },
+  /** What the box with the code has asked; null before. */
+  "box-invited": { request: z.strictObject({ box: id }), response: z.strictObject({ request: boxRequest.nullable() }) },
+  "box-uninvite": { request: z.strictObject({ box: id }), response: nothing },
   /** Takes a box out of service: quarantined by order it is cut out of every key, and destroys its shards as they become old. */
   "box-retire": { request: z.strictObject({ box: id }), response: z.strictObject({ record: siteRecord }) },
   "client-remove": { request: z.strictObject({ client: id }), response: z.strictObject({ record: siteRecord }) },

@@ -1,0 +1,31 @@
+import { text } from "node:stream/consumers";
+import { createInterface } from "node:readline/promises";
+import type { Command } from "commander";
+import { z } from "zod";
+import { command, configOption, json, optionsOf } from "./options.ts";
+import { result } from "./output.ts";
+import { provision } from "./programs.ts";
+
+/** A secret for an hour: typed or piped, never an argument that others on this machine can read. */
+async function askCode(): Promise<string> {
+  if (!process.stdin.isTTY) return await text(process.stdin);
+  const line = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await line.question("code of `shardkeep site invite`: ");
+  } finally {
+    line.close();
+  }
+}
+
+export function joinCommand(): Command {
+  return command("join", "join a site over the network: makes token, keys and store, asks the coordinator, takes its answer; the code is typed, or comes on stdin", [
+    "box join --config /etc/shardkeep/box-6.yaml --at 10.0.0.2:8885",
+  ])
+    .option(...configOption)
+    .option("--at <host:port>", "where the coordinator listens: its `join.listen`")
+    .action(async (_: unknown, from: Command) => {
+      const options = optionsOf(from, z.strictObject({ ...json, config: z.string(), at: z.string().regex(/^.+:[0-9]{1,5}$/, "HOST:PORT") }));
+      const steps = await provision("boxJoin", ["join", "--config", options.config, "--at", options.at], await askCode());
+      result(options.json, { steps }, [`next: shardkeep agent --config ${options.config}`]);
+    });
+}
