@@ -87,7 +87,7 @@ export async function startCoordinator(config: CoordinatorConfig, log: Log, onSt
   logic.start();
   if (config.join !== undefined) {
     const { host, port } = config.join.listen;
-    const joins = await serveLines({ host, port, mostBytes: mostFrame, answer: (line) => logic.invitations.hear(line) });
+    const joins = await serveLines({ host, port, mostLength: mostFrame, answer: (line) => logic.invitations.hear(line) });
     onStop(() => joins.close());
   }
   log.info("started", { site: config.site, broker: url, version: site.ref.version, sealed: site.current.body.sealed });

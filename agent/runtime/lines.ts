@@ -7,8 +7,8 @@ export interface LineServerOptions {
   readonly host: string;
   /** 0: any that is free. */
   readonly port: number;
-  /** The longest line that is read, bytes. */
-  readonly mostBytes: number;
+  /** The longest line that is read, in characters. */
+  readonly mostLength: number;
   /** Undefined: the connection ends without a word. */
   readonly answer: (line: string) => string | undefined;
 }
@@ -23,15 +23,15 @@ const idleMs = 10_000;
 const mostConnections = 16;
 
 /** Resolves with the first line of what comes, undefined if the end comes before one or it gets too long. */
-function firstLine(socket: Socket, mostBytes: number): Promise<string | undefined> {
+function firstLine(socket: Socket, mostLength: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     let text = "";
     socket.setEncoding("utf8");
     socket.on("data", (part: string) => {
       text += part;
       const end = text.indexOf("\n");
-      if (end >= 0) resolve(text.slice(0, end));
-      else if (text.length > mostBytes) socket.destroy();
+      if ((end < 0 ? text.length : end) > mostLength) socket.destroy();
+      else if (end >= 0) resolve(text.slice(0, end));
     });
     // What goes wrong with it ends it, and "close" follows.
     socket.on("error", () => undefined);
@@ -39,13 +39,13 @@ function firstLine(socket: Socket, mostBytes: number): Promise<string | undefine
   });
 }
 
-export async function serveLines({ host, port, mostBytes, answer }: LineServerOptions): Promise<LineServer> {
+export async function serveLines({ host, port, mostLength, answer }: LineServerOptions): Promise<LineServer> {
   const open = new Set<Socket>();
   const server = createServer((socket) => {
     open.add(socket);
     socket.once("close", () => { open.delete(socket); });
     socket.setTimeout(idleMs, () => { socket.destroy(); });
-    void firstLine(socket, mostBytes).then((line) => {
+    void firstLine(socket, mostLength).then((line) => {
       const said = line === undefined ? undefined : answer(line);
       if (said === undefined) socket.destroy();
       else socket.end(`${said}\n`);
@@ -66,11 +66,11 @@ export async function serveLines({ host, port, mostBytes, answer }: LineServerOp
 }
 
 /** Rejects with LINE_UNANSWERED if nobody is there or no whole line comes back. */
-export async function askLine(host: string, port: number, line: string, mostBytes: number): Promise<string> {
+export async function askLine(host: string, port: number, line: string, mostLength: number): Promise<string> {
   const socket = connect({ host, port });
   socket.setTimeout(idleMs, () => { socket.destroy(); });
   try {
-    const answered = firstLine(socket, mostBytes);
+    const answered = firstLine(socket, mostLength);
     socket.write(`${line}\n`);
     const said = await answered;
     if (said === undefined) throw new ShardkeepError("LINE_UNANSWERED", `no answer from ${host}:${port}`, { retryable: true, remedy: "check address, port and firewall, and that the coordinator has `join.listen`" });

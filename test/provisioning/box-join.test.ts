@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import t, { type Test } from "tap";
 import { boxRequest } from "../../agent/protocol/joining.ts";
 import { siteRecord } from "../../agent/protocol/site-record.ts";
@@ -6,14 +6,14 @@ import { verifyStatement } from "../../agent/protocol/statement.ts";
 import { fingerprintOf } from "../../agent/runtime/fingerprint.ts";
 import { getJson } from "../../agent/store/json.ts";
 import { openStore } from "../../agent/store/level.ts";
-import { freePort, place, run, shardkeep, start, stepsOf, withoutSoftHsm, type Place } from "./support.ts";
+import { freePort, place, run, shardkeep, start, stepsOf, withoutSoftHsm, type Ended, type Place } from "./support.ts";
 
 const join = "agent/box/init.js";
 
 /** A running coordinator of a new site, and two boxes whose requests it has approved. */
-async function site(t: Test): Promise<Place & { readonly client: string; readonly authority: string }> {
+async function site(t: Test, change: object = {}): Promise<Place & { readonly client: string; readonly authority: string }> {
   const here = place(t, await freePort());
-  const config = here.coordinator();
+  const config = here.coordinator(change);
   const made = await run("agent/coordinator/init.js", ["--config", config]);
   const authority = stepsOf(made.stdout).find(({ step }) => step === "site")!["authority"] as string;
   await start(t, "agent/coordinator/main.js", ["--config", config], /started/);
@@ -30,6 +30,33 @@ async function versionAt({ at }: Place, box: string): Promise<number | undefined
     await store.close();
   }
 }
+
+void t.test("a box joins over the network by a code that is good once", { skip: withoutSoftHsm }, async (t) => {
+  const port = await freePort();
+  const here = await site(t, { join: { listen: { host: "127.0.0.1", port } } });
+  const { at, client, authority } = here;
+  const config = here.box("box-1");
+  let invited: Promise<Ended> | undefined;
+  const code = await new Promise<string>((resolve) => {
+    invited = shardkeep(["site", "invite", "box-1", "--client", client, "--json"], { onStderr: (text) => {
+      const [, found] = /: ([0-9A-Z]{5}(?:-[0-9A-Z]{5}){6})/.exec(text) ?? [];
+      if (found !== undefined) resolve(found);
+    } });
+  });
+  const wrong = await shardkeep(["box", "join", "--config", config, "--at", `127.0.0.1:${port}`], { input: code.replace(/.$/, (last) => (last === "0" ? "1" : "0")) });
+  t.match(wrong, { code: 1, stderr: /^CODE_INVALID/ }, "a slip of the hand");
+  t.notOk(existsSync(at("box-1")), "and nothing was made");
+  const joined = await shardkeep(["box", "join", "--config", config, "--at", `127.0.0.1:${port}`, "--json"], { input: `${code.toLowerCase()}\n` });
+  t.equal(joined.code, 0, joined.stderr);
+  const { steps } = JSON.parse(joined.stdout) as { steps: { step: string; fingerprint?: string; trust?: string }[] };
+  t.strictSame(steps.map(({ step }) => step).filter((step) => step !== "request"), ["token", "store", "identity key", "vault", "tls key", "authority", "challenge secret", "tls", "box"]);
+  t.match(steps.find(({ step }) => step === "authority"), { fingerprint: fingerprintOf(authority), trust: "compared" });
+  t.match(JSON.parse((await invited)?.stdout ?? ""), { box: "box-1", version: 2, authority: fingerprintOf(authority) });
+  const again = await shardkeep(["box", "join", "--config", config, "--at", `127.0.0.1:${port}`, "--json"], { input: code });
+  t.match(again, { code: 0, stdout: /"step":"box","state":"ok"/ }, "cut off, the same command goes on with the same answer");
+  const other = await shardkeep(["box", "join", "--config", here.box("box-2"), "--at", `127.0.0.1:${port}`], { input: code });
+  t.match(other.stderr, /JOIN_REFUSED: NAME_TAKEN: this code is for box-1, not for box-2/);
+});
 
 void t.test("a box joins by a file pair", { skip: withoutSoftHsm }, async (t) => {
   const here = await site(t);

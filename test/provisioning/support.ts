@@ -26,10 +26,12 @@ export interface RunOptions {
   readonly cwd?: string;
   /** SIGKILL as soon as a line of stdout matches. */
   readonly killAt?: RegExp;
+  /** All of stderr so far, whenever more of it comes. */
+  readonly onStderr?: (text: string) => void;
 }
 
 /** A compiled program of ours as its own process. `entry` is relative to dist/. */
-export function run(entry: string, args: readonly string[], { input = "", env = {}, cwd, killAt }: RunOptions = {}): Promise<Ended> {
+export function run(entry: string, args: readonly string[], { input = "", env = {}, cwd, killAt, onStderr }: RunOptions = {}): Promise<Ended> {
   const child = spawn(process.execPath, [fileURLToPath(new URL(entry, dist)), ...args], { env: environment(env), ...(cwd === undefined ? {} : { cwd }) });
   let stdout = "";
   let stderr = "";
@@ -37,7 +39,10 @@ export function run(entry: string, args: readonly string[], { input = "", env = 
     stdout += text;
     if (killAt?.test(stdout) === true) child.kill("SIGKILL");
   });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => { stderr += text; });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+    onStderr?.(stderr);
+  });
   child.stdin.on("error", () => undefined).end(input);
   return new Promise((resolve, reject) => {
     child.once("error", reject);

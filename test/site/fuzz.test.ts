@@ -57,7 +57,7 @@ async function everyMessage(site: InProcessSite): Promise<{ requests: Messages; 
     "reshard-resolve": { plan, approval: { fields: approved, evidence: [] } },
     "reshard-reveal": { plan: "A".repeat(43), check: { type: "reshard-check", site: "test", by: "box-1", body: { transcript: "A".repeat(43), holder: null, witness: null }, sig: "A".repeat(86) } },
     hello: { nonce: "A".repeat(22) }, cancel: { request: "A".repeat(22) }, status: {}, "key-show": { key: "payroll" }, "box-approve": { request: { by: "box-1" } },
-    "client-approve": { id: "cli", key: clients[0]!.key, tlsKey: "PEM", admin: true }, "site-seal": {}, "person-remove": { person: "alice" }, "box-retire": { box: "box-3" }, "client-remove": { client: "cli" },
+    "client-approve": { id: "cli", key: clients[0]!.key, tlsKey: "PEM", admin: true }, "site-seal": {}, "person-remove": { person: "alice" }, "box-retire": { box: "box-3" }, "box-invite": { box: "box-9", forMs: 60_000, recipient: clients[0]!.key }, "box-invited": { box: "box-9" }, "box-uninvite": { box: "box-9" }, "client-remove": { client: "cli" },
     "site-apply": { policy: { roles, people: people.map(({ id, roles: own }) => ({ id, roles: own })), clients: [{ id: "cli", admin: true }], rules: record.body.rules } },
     "person-enrol": { ...person, box: "box-1", roles: ["officer"] },
   };
