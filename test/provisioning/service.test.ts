@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
 import { createInterface } from "node:readline";
 import t from "tap";
 import { root } from "#paths";
@@ -40,11 +40,13 @@ void t.test("a service manager sees the agent and the coordinator as they are", 
   started.kill("SIGTERM");
   await left;
 
-  await t.test("the agent is ready while its broker is away", async (t) => {
+  await t.test("the agent, its PIN a credential, is ready while its broker is away", async (t) => {
+    mkdirSync(at("credentials"));
+    renameSync(at("box-1", "pin"), at("credentials", "shardkeep-pin"));
     socket.told.length = 0;
     const ready = socket.next(/^READY=1$/);
     const waits = socket.next(/^STATUS=waits for its broker: /);
-    const agent = spawn(process.execPath, [`${root}dist/agent/box/main.js`, "--config", own], { env: environment(env), stdio: ["ignore", "pipe", "inherit"] });
+    const agent = spawn(process.execPath, [`${root}dist/agent/box/main.js`, "--config", own], { env: environment({ ...env, CREDENTIALS_DIRECTORY: at("credentials") }), stdio: ["ignore", "pipe", "inherit"] });
     const ended = new Promise<number | null>((resolve) => { agent.once("close", resolve); });
     t.teardown(async () => { agent.kill("SIGKILL"); await ended; });
     const restarted = new Promise<void>((resolve) => {
