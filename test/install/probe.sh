@@ -2,6 +2,7 @@
 # Runs inside the booted Debian, as a tech would type it: every line of /out/result is `ok …` or `FAILED …`.
 exec > /out/log 2>&1
 set -x
+authority=
 deb=$(ls /out/shardkeep_*.deb)
 
 check() { # WHAT COMMAND…
@@ -18,48 +19,73 @@ until_is() { # UNIT PROPERTY REGEX SECONDS
   systemctl status --no-pager "$1"
   return 1
 }
-as() { runuser -u shardkeep -- "$@"; }
 box=shardkeep-agent@box-1
 site=shardkeep-coordinator@plant
 state=/var/lib/shardkeep
 own() { stat -c '%U %a' "$1"; }
 main() { property "$1" MainPID; }
 
+# What a tech has: sudo, a stick, the package in the folder.
+cat > /usr/local/bin/sudo <<'END'
+#!/bin/sh
+user=root
+if [ "$1" = -u ]; then user=$2; shift 2; fi
+exec runuser -u "$user" -- env "$@"
+END
+chmod +x /usr/local/bin/sudo
+mkdir -p /media/usb
+cd /out || exit
+# A section of docs/field-guide.md, with what an earlier one has defined, and what was typed.
+guide() {
+  rm "/out/guide/todo/$1"
+  bash -e <(sed -n '/^admin()/p' /out/guide/the-site; echo "authority=$authority"; cat "/out/guide/$1")
+}
+mkdir /out/guide/todo && cp /out/guide/[a-z]*-* /out/guide/install /out/guide/pin /out/guide/start /out/guide/todo/
+
 # Install.
-check "dpkg installs it" dpkg -i "$deb"
+check "guide: install" guide install
 check "its user, its folders" [ "$(own $state) / $(own /etc/shardkeep)" = "shardkeep 700 / root 750" ]
 check "nobody logs in as it" grep -q '^shardkeep:.*:/usr/sbin/nologin$' /etc/passwd
 check "systemd knows its units" systemctl cat shardkeep-agent@.service
+check "guide: name the devices" guide name-the-devices
 
 # The site.
-cd /etc/shardkeep || exit
-cp coordinator.yaml.example plant.yaml
-sed 's/coordinator.example/127.0.0.1/; /^panel:/,/path:/d' box.yaml.example > box-1.yaml
-check "site init" as shardkeep site init --config /etc/shardkeep/plant.yaml
-check "the coordinator starts, and is ready" systemctl enable --now $site
+check "guide: the coordinator" guide the-coordinator
+check "guide: the site, its coordinator ready" guide the-site
 check "it says what it does" until_is $site StatusText '^serves, connected to mqtts://' 20
+admin() { sudo -u shardkeep SHARDKEEP_CLIENT=$state/plant/clients/admin/client.yaml shardkeep "$@"; }
+authority=$(admin site show | sed -n 's/^authority //p')
 
 # A box.
-export SHARDKEEP_CLIENT=$state/plant/clients/admin/client.yaml
-check "box request" as shardkeep box request --config /etc/shardkeep/box-1.yaml --out /tmp/request
-check "site approve" shardkeep site approve /tmp/request --out /tmp/answer
-chmod 644 /tmp/answer
-authority=$(shardkeep site show | sed -n 's/^authority //p')
+check "guide: a box" guide a-box
+sed -i 's/coordinator.example/127.0.0.1/; /^panel:/,/path:/d' /etc/shardkeep/box-1.yaml
+check "guide: the box asks" guide the-box-asks
+check "guide: the coordinator answers" guide the-coordinator-answers
 check "an agent that has not joined ends with 78" bash -c "! systemctl start $box"
 check "and is not started again" [ "$(property $box ExecMainStatus) $(property $box Result) $(property $box NRestarts)" = "78 exit-code 0" ]
-check "box accept" as shardkeep box accept /tmp/answer --config /etc/shardkeep/box-1.yaml --authority "$authority"
+check "guide: the box joins" guide the-box-joins
 
 # Its PIN becomes a credential that only this machine opens.
-check "systemd-creds seals the PIN" systemd-creds encrypt --with-key=host --name=shardkeep-pin $state/box-1/pin /etc/credstore.encrypted/shardkeep-box-1.pin
-rm $state/box-1/pin
-check "the agent starts, and is ready" systemctl enable --now $box
+check "guide: PIN" guide pin
+check "guide: start" guide start
 check "with the PIN from its credential" until_is $box StatusText '^serves, connected to ' 20
-heard() { shardkeep status --json | grep -q '"box-1"'; }
+heard() { admin status --json | grep -q '"box-1"'; }
 check "the coordinator knows it" heard
 check "everything outside its folder is read-only to it" bash -c "! nsenter -t $(main $box) -m touch /etc/shardkeep/x"
+check "the guide was followed to its end" [ "$(ls /out/guide/todo)" = "" ]
+
+# A PIN that is typed.
+mkdir -p /run/systemd/system/$box.service.d
+printf '[Service]\nLoadCredentialEncrypted=\nLoadCredential=shardkeep-pin:/run/shardkeep-pin\n' > /run/systemd/system/$box.service.d/typed.conf
+systemctl daemon-reload
+systemctl stop $box
+check "without it the agent does not start" bash -c "! systemctl start $box"
+systemctl stop $box
+(umask 077; systemd-creds decrypt --name=shardkeep-pin /etc/credstore.encrypted/shardkeep-box-1.pin - > /run/shardkeep-pin)
+check "with it it does" systemctl start $box
+rm /run/systemd/system/$box.service.d/typed.conf
 
 # Watchdog: one that hangs is ended and started again; one that lives is not, for three times as long.
-mkdir -p /run/systemd/system/$box.service.d
 printf '[Service]\nWatchdogSec=4\n' > /run/systemd/system/$box.service.d/test.conf
 systemctl daemon-reload
 systemctl restart $box
@@ -86,9 +112,9 @@ systemctl start $site $box
 
 # Upgrade in place.
 before=$(main $box)
-echo '# mine' >> box.yaml.example
+echo '# mine' >> /etc/shardkeep/box.yaml.example
 check "an upgrade" dpkg -i "$deb"
-check "keeps what was edited" grep -q '^# mine' box.yaml.example
+check "keeps what was edited" grep -q '^# mine' /etc/shardkeep/box.yaml.example
 check "restarts what ran" [ "$(main $box)" != "$before" ]
 check "which serves again, with its state" until_is $box StatusText '^serves, connected to ' 30
 

@@ -28,6 +28,16 @@ function base() {
   return tar;
 }
 
+/** The sh blocks of the field guide, a file for each of its sections. */
+function guide(to) {
+  mkdirSync(to);
+  for (const section of readFileSync(join(project, "docs/field-guide.md"), "utf8").split(/^## /m).slice(1)) {
+    const blocks = [...section.matchAll(/^```sh\n([^]*?)^```$/gm)].map(([, block]) => block);
+    const [title] = section.split("\n");
+    if (blocks.length > 0) writeFileSync(join(to, title.toLowerCase().replaceAll(" ", "-")), blocks.join(""));
+  }
+}
+
 /** Runs the probe when the system is up; it switches the system off. */
 const unit = "[Unit]\nAfter=multi-user.target\n[Service]\nType=exec\nExecStart=/bin/bash /out/probe.sh\n[Install]\nWantedBy=default.target\n";
 /** Without a fresh /run in a name space of its own nspawn does not boot here (platform.md §6). */
@@ -37,6 +47,7 @@ function run(root, out) {
   mkdirSync(out);
   const arch = spawnSync("dpkg", ["--print-architecture"], { encoding: "utf8" }).stdout.trim();
   must(process.execPath, [join(project, "provisioning/package/main.mjs"), "--arch", arch, "--out", out]);
+  guide(join(out, "guide"));
   cpSync(join(import.meta.dirname, "probe.sh"), join(out, "probe.sh"));
   writeFileSync(join(root, "etc/systemd/system/probe.service"), unit);
   must("systemctl", [`--root=${root}`, "enable", "probe.service"]);
