@@ -4,12 +4,13 @@ import { join } from "node:path";
 
 /*
  * npm run test:install: the package in a Debian 13 with its own Node, booted with systemd as process 1: installed, a
- * coordinator and a box as units, watchdog, restarts, upgrade, removal. Needs root, debootstrap and systemd-nspawn.
+ * coordinator and three boxes as units, by the commands of the field guide; watchdog, restarts, a key and a file, power
+ * that goes while a box joins and in a re-shard, upgrade, removal. Needs root, debootstrap and systemd-nspawn.
  */
 const project = join(import.meta.dirname, "../..");
 const folder = join(project, ".cache/install");
 const packages = ["systemd", "systemd-sysv", "dbus", "udev", "util-linux", "ca-certificates", "nodejs", "softhsm2"];
-const bootMs = 300_000;
+const bootMs = 480_000;
 
 function must(file, args, options = {}) {
   const done = spawnSync(file, args, { stdio: ["ignore", "inherit", "inherit"], ...options });
@@ -53,7 +54,7 @@ function run(root, out) {
   must("systemctl", [`--root=${root}`, "enable", "probe.service"]);
   spawnSync("unshare", [
     "--mount", "--propagation", "private", "--", "sh", "-c", boot, "sh",
-    "systemd-nspawn", "--quiet", `--directory=${root}`, "--register=no", "--keep-unit", "--private-network", "--console=pipe", `--bind=${out}:/out`, "--boot",
+    "systemd-nspawn", "--quiet", `--directory=${root}`, "--register=no", "--keep-unit", "--private-network", "--console=pipe", `--bind=${out}:/out`, `--bind-ro=${project}:/opt/shardkeep`, "--boot",
   ], { stdio: "ignore", timeout: bootMs, killSignal: "SIGKILL" });
   return existsSync(join(out, "result")) ? readFileSync(join(out, "result"), "utf8").trim().split("\n") : [];
 }

@@ -81,6 +81,14 @@ void t.test("every package in it stands in its copyright file, with its licence"
   t.end();
 });
 
+void t.test("a package without a licence ends the build", (t) => {
+  const at = t.testdir({ "package-lock.json": JSON.stringify({ packages: { "": {}, "node_modules/bare": { version: "1.0.0" } } }), node_modules: { bare: { "package.json": '{"name":"bare","version":"1.0.0"}' } } });
+  const script = ["vendor", "tree"].map((name) => `const { ${name === "tree" ? "Tree" : name} } = await import(${JSON.stringify(join(root, "provisioning/package", `${name}.mjs`))});`).join("");
+  const ended = spawnSync(process.execPath, ["--input-type=module", "-e", `${script}vendor(${JSON.stringify(at)}, new Tree(${JSON.stringify(join(at, "to"))}), "lib", "x64", "")`], { encoding: "utf8", env: environment({}) });
+  t.match(ended, { status: 1, stderr: /bare 1\.0\.0 has no licence/ });
+  t.end();
+});
+
 void t.test("the examples are configurations", (t) => {
   const example = (name: string): string => readFileSync(at("etc/shardkeep", name), "utf8");
   t.equal(parseYaml(example("box.yaml.example"), boxConfig, "box").state, "/var/lib/shardkeep/box-1");

@@ -51,7 +51,7 @@ void t.test("what the agent and its operator rely on", (t) => {
     const lines = textOf(unit).split("\n");
     for (const line of [
       "Type=notify", "NotifyAccess=all", "KillMode=mixed", "Restart=on-failure", "RestartPreventExitStatus=78", "StartLimitIntervalSec=0", "User=shardkeep", "LimitCORE=0", "UMask=0077",
-      "LoadCredentialEncrypted=shardkeep-pin:shardkeep-%i.pin",
+      "LoadCredentialEncrypted=shardkeep-pin:shardkeep-%i.pin", "SystemCallFilter=capset",
     ]) t.ok(lines.includes(line), `${unit}: ${line}`);
   }
   for (const device of ["ttyUSB", "ttyACM", "ttyAMA"]) t.match(textOf(units[0]!), `DeviceAllow=char-${device} rw\n`);
