@@ -89,6 +89,14 @@ check "the coordinator knows it" heard
 check "everything outside its folder is read-only to it" bash -c "! nsenter -t $(main $box) -m touch /etc/shardkeep/x"
 check "the guide was followed to its end" [ "$(ls /out/guide/todo)" = "" ]
 
+# Debian's Mosquitto under the drop-in.
+mkdir /etc/systemd/system/mosquitto.service.d
+cp /usr/share/shardkeep/mosquitto/hardening.conf /etc/systemd/system/mosquitto.service.d/shardkeep.conf
+systemctl daemon-reload
+check "Mosquitto starts hardened" systemctl restart mosquitto
+sleep 1
+check "and runs as its own user" [ "$(property mosquitto ActiveState) $(stat -c %U "/proc/$(main mosquitto)")" = "active mosquitto" ]
+
 # A PIN that is typed.
 mkdir -p /run/systemd/system/$box.service.d
 printf '[Service]\nLoadCredentialEncrypted=\nLoadCredential=shardkeep-pin:/run/shardkeep-pin\n' > /run/systemd/system/$box.service.d/typed.conf

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /*
@@ -9,7 +9,7 @@ import { join } from "node:path";
  */
 const project = join(import.meta.dirname, "../..");
 const folder = join(project, ".cache/install");
-const packages = ["systemd", "systemd-sysv", "dbus", "udev", "util-linux", "ca-certificates", "nodejs", "softhsm2"];
+const packages = ["systemd", "systemd-sysv", "dbus", "udev", "util-linux", "ca-certificates", "nodejs", "softhsm2", "mosquitto"];
 const bootMs = 480_000;
 
 function must(file, args, options = {}) {
@@ -72,6 +72,7 @@ if (missing.length > 0) {
   const root = join(work, "root");
   mkdirSync(root);
   must("tar", ["-C", root, "-xf", tar]);
+  chmodSync(root, 0o755); // mkdtemp's, which is in the tar, is for its owner alone
   const lines = run(root, join(work, "out"));
   for (const line of lines) process.stdout.write(`${line}\n`);
   const failed = lines.filter((line) => line.startsWith("FAILED")).length;

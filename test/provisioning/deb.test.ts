@@ -14,33 +14,31 @@ import "../support/plain-children.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "shardkeep-deb-"));
 t.teardown(() => { rmSync(folder, { recursive: true, force: true }); });
-const arch = spawnSync("dpkg", ["--print-architecture"], { encoding: "utf8" }).stdout.trim();
-const skip = arch === "amd64" || arch === "arm64" ? false : "no Debian of an architecture that there is a package for";
-if (skip !== false) {
-  t.pass("skipped", { skip });
-  process.exit();
-}
+const arch = { x64: "amd64", arm64: "arm64" }[process.arch as string] ?? "";
+const skip = arch !== "" && spawnSync("dpkg-deb", ["--version"]).error === undefined ? false : "no Debian of an architecture that there is a package for";
 
 /** Builds it from what is compiled, as `npm run package` does after its set-up. */
 function build(out: string): string {
   execFileSync(process.execPath, ["provisioning/package/main.mjs", "--arch", arch, "--out", join(folder, out)], { cwd: root, env: environment({ SOURCE_DATE_EPOCH: "1700000000" }) });
   return join(folder, out, `shardkeep_${version}_${arch}.deb`);
 }
-const deb = build("one");
 const at = (...path: string[]): string => join(folder, "root", ...path);
-execFileSync("dpkg-deb", ["-x", deb, at()]);
-execFileSync("dpkg-deb", ["-e", deb, join(folder, "control")]);
+const deb = skip === false ? build("one") : "";
+if (skip === false) {
+  execFileSync("dpkg-deb", ["-x", deb, at()]);
+  execFileSync("dpkg-deb", ["-e", deb, join(folder, "control")]);
+}
 const control = (name: string): string => readFileSync(join(folder, "control", name), "utf8");
-const files = readdirSync(at(), { recursive: true, encoding: "utf8" }).filter((name) => !lstatSync(at(name)).isDirectory());
+const files = skip === false ? readdirSync(at(), { recursive: true, encoding: "utf8" }).filter((name) => !lstatSync(at(name)).isDirectory()) : [];
 const home = "usr/lib/shardkeep";
 const own = (...args: string[]) => spawnSync(at("usr/bin/shardkeep"), args, { encoding: "utf8", env: environment({}), cwd: folder });
 
-void t.test("the same sources are the same bytes", (t) => {
+void t.test("the same sources are the same bytes", { skip }, (t) => {
   t.ok(readFileSync(deb).equals(readFileSync(build("two"))));
   t.end();
 });
 
-void t.test("what it needs, and what it says to a Debian whose Node is too old", (t) => {
+void t.test("what it needs, and what it says to a Debian whose Node is too old", { skip }, (t) => {
   t.match(control("control"), new RegExp(`^Package: shardkeep\nVersion: ${version}\nArchitecture: ${arch}\n`));
   t.match(control("control"), /^Depends: nodejs \(>= 20\.19\), .*util-linux/m);
   t.match(control("control"), /^ Shardkeep needs Node 20\.19[^]*Debian 12[^]*NodeSource/m);
@@ -53,7 +51,7 @@ void t.test("what it needs, and what it says to a Debian whose Node is too old",
   t.end();
 });
 
-void t.test("its files: what runs, for this architecture, and no more", (t) => {
+void t.test("its files: what runs, for this architecture, and no more", { skip }, (t) => {
   for (const path of [
     "usr/bin/shardkeep", `${home}/package.json`, `${home}/dist/agent/box/main.js`, "usr/lib/systemd/system/shardkeep-agent@.service", "usr/lib/systemd/system/shardkeep-coordinator@.service",
     "usr/lib/sysusers.d/shardkeep.conf", "usr/lib/tmpfiles.d/shardkeep.conf", "usr/share/shardkeep/90-shardkeep.rules", "usr/share/shardkeep/panel.hex", "usr/share/shardkeep/mosquitto/hardening.conf",
@@ -70,7 +68,7 @@ void t.test("its files: what runs, for this architecture, and no more", (t) => {
   t.end();
 });
 
-void t.test("every package in it stands in its copyright file, with its licence", (t) => {
+void t.test("every package in it stands in its copyright file, with its licence", { skip }, (t) => {
   const copyright = readFileSync(at("usr/share/doc/shardkeep/copyright"), "utf8");
   const named = z.object({ name: z.string(), version: z.string() });
   const vendored = files.filter((name) => /(?:^|\/)node_modules\/(?:@[^/]+\/)?[^/]+\/package\.json$/.test(name)).map((name) => named.parse(JSON.parse(readFileSync(at(name), "utf8"))));
@@ -89,14 +87,14 @@ void t.test("a package without a licence ends the build", (t) => {
   t.end();
 });
 
-void t.test("the examples are configurations", (t) => {
+void t.test("the examples are configurations", { skip }, (t) => {
   const example = (name: string): string => readFileSync(at("etc/shardkeep", name), "utf8");
   t.equal(parseYaml(example("box.yaml.example"), boxConfig, "box").state, "/var/lib/shardkeep/box-1");
   t.equal(parseYaml(example("coordinator.yaml.example"), coordinatorConfig, "coordinator").state, "/var/lib/shardkeep/plant");
   t.end();
 });
 
-void t.test("it runs from where it was unpacked, with its own packages", { skip: withoutSoftHsm }, (t) => {
+void t.test("it runs from where it was unpacked, with its own packages", { skip: skip === false ? withoutSoftHsm : skip }, (t) => {
   t.match(own("--help"), { status: 0, stdout: /^Usage: shardkeep/ });
   t.match(own("agent", "--config", "missing.yaml"), { status: 78, stderr: /CONFIG_UNREADABLE/ });
   const here = place(t);
@@ -111,7 +109,7 @@ void t.test("it runs from where it was unpacked, with its own packages", { skip:
   t.end();
 });
 
-void t.test("its scripts are shell, ask nothing and delete no key", (t) => {
+void t.test("its scripts are shell, ask nothing and delete no key", { skip }, (t) => {
   for (const name of ["preinst", "postinst", "prerm", "postrm"]) {
     t.equal(spawnSync("sh", ["-n", join(folder, "control", name)]).status, 0, name);
     t.notMatch(control(name).replace(/^.*<<'END'\n[^]*?^END$/gm, ""), /debconf|rm -r|deluser|read /, name);

@@ -26,7 +26,7 @@ void t.test("a service manager sees the agent and the coordinator as they are", 
   t.equal(made.code, 0, made.stderr);
   const client = at("coordinator", "clients", "admin", "client.yaml");
   const socket = await notifySocket(t);
-  const env = { NOTIFY_SOCKET: socket.path, WATCHDOG_USEC: "1000000" };
+  const env = { NOTIFY_SOCKET: socket.path, WATCHDOG_USEC: "2000000" };
 
   const up = socket.next(/^STATUS=serves/);
   const started = await start(t, "agent/coordinator/main.js", ["--config", site], /started/, env);
