@@ -12,7 +12,7 @@ import { startBox } from "./start.ts";
 const panelMs = 8000;
 
 /** `shardkeep agent`: the box with its sensor and panel in the firmware-bridge process. */
-await runMain("agent", async (args, onStop) => {
+await runMain("agent", async (args, onStop, service) => {
   const config = readBoxConfig(args);
   const log = stdoutLog(config.box);
   await startBox(config, log, async (records) => {
@@ -32,5 +32,5 @@ await runMain("agent", async (args, onStop) => {
     // Nothing is served before it is known whether the case was opened meanwhile; a panel that is not there holds nobody up for long.
     await panel?.firstWord(panelMs);
     return { bridge, ...(panel === undefined ? {} : { panel }) };
-  }, onStop);
+  }, onStop, undefined, service);
 });

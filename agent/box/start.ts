@@ -12,6 +12,7 @@ import { toBase64url } from "../runtime/encoding.ts";
 import type { Log } from "../runtime/log.ts";
 import { systemRandom } from "../runtime/random.ts";
 import type { OnStop } from "../runtime/main.ts";
+import { unattended } from "../runtime/notify.ts";
 import { openStore } from "../store/level.ts";
 import { Box } from "./box.ts";
 import type { BoxConfig } from "./config.ts";
@@ -27,7 +28,8 @@ type Durable = Pick<BoxParts, "store" | "hsm">;
  * gets as store and HSM is what `around` makes of the real ones.
  */
 export async function startBox(
-  config: BoxConfig, log: Log, startBridge: (records: RecordKeeper) => Promise<Pick<BoxParts, "bridge" | "panel">>, onStop: OnStop, around: (real: Durable) => Durable = (real) => real,
+  config: BoxConfig, log: Log, startBridge: (records: RecordKeeper) => Promise<Pick<BoxParts, "bridge" | "panel">>, onStop: OnStop,
+  around: (real: Durable) => Durable = (real) => real, service = unattended,
 ): Promise<void> {
   const { site, box } = config;
   const clock = systemClock;
@@ -62,9 +64,12 @@ export async function startBox(
     site, box, boot: session.certificate.body.boot, hsm, bridge, store, exchange, nonces, clock, random, log, records,
     display: panel?.display(ownDisplay) ?? ownDisplay, ...(panel === undefined ? {} : { panel }),
   }, config, (nonce) => { coordinatorNonce = nonce; });
-  transport.onState((now) => {
+  transport.onState((now, reason) => {
+    service.status(now === "up" ? `serves, connected to ${config.broker}` : `waits for its broker: ${reason ?? config.broker}`);
     if (now === "up") void say("ready").then((payload) => transport.publish(state, payload, { qos: 1, retain: true })).catch((error: unknown) => { log.warn("state not published", { error: String(error) }); });
   });
+  // A broker that is away is no reason to end a box: it waits as long as it takes.
+  service.ready(() => Promise.all([hsm.selfTest(), bridge.status()]), log);
   await transport.subscribe([
     topic({ kind: "box", box, direction: "down", what: "request" }),
     topic({ kind: "box", box, direction: "down", what: "response" }),

@@ -4,7 +4,7 @@ import { readCoordinatorConfig } from "./config.ts";
 import { startCoordinator } from "./start.ts";
 
 /** `shardkeep coordinator`: the attestation service. */
-await runMain("coordinator", async (args, onStop) => {
+await runMain("coordinator", async (args, onStop, service) => {
   const config = readCoordinatorConfig(args);
-  await startCoordinator(config, stdoutLog(config.coordinator), onStop);
+  await startCoordinator(config, stdoutLog(config.coordinator), onStop, undefined, service);
 });

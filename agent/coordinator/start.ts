@@ -17,6 +17,7 @@ import { toBase64url } from "../runtime/encoding.ts";
 import { serveLines } from "../runtime/lines.ts";
 import type { Log } from "../runtime/log.ts";
 import type { OnStop } from "../runtime/main.ts";
+import { unattended } from "../runtime/notify.ts";
 import { systemRandom } from "../runtime/random.ts";
 import { openStore } from "../store/level.ts";
 import type { CoordinatorConfig } from "./config.ts";
@@ -37,7 +38,9 @@ type Durable = Pick<CoordinatorParts, "store" | "hsm">;
  * Wires the attestation service to its HSM, its store, its broker and its enclaves, and starts it. What the logic
  * gets as store and HSM is what `around` makes of the real ones.
  */
-export async function startCoordinator(config: CoordinatorConfig, log: Log, onStop: OnStop, around: (real: Durable) => Durable = (real) => real): Promise<void> {
+export async function startCoordinator(
+  config: CoordinatorConfig, log: Log, onStop: OnStop, around: (real: Durable) => Durable = (real) => real, service = unattended,
+): Promise<void> {
   const { coordinator, state } = config;
   const clock = systemClock;
   const random = systemRandom;
@@ -79,9 +82,11 @@ export async function startCoordinator(config: CoordinatorConfig, log: Log, onSt
       : topic({ kind: "client", client: peer, direction: "down", what: kind })),
   });
   const logic: Coordinator = new Coordinator({ config, session, hsm, enclaves, store, exchange, nonces, clock, random, log, certifier: certifierOf(state, coordinator), site });
-  transport.onState((now) => {
+  transport.onState((now, reason) => {
+    service.status(now === "up" ? `serves, connected to ${url}` : `waits for its broker: ${reason ?? url}`);
     if (now === "up") void say("ready").then((payload) => transport.publish(stateTopic, payload, { qos: 1, retain: true })).catch((error: unknown) => { log.warn("state not published", { error: String(error) }); });
   });
+  service.ready(() => hsm.selfTest(), log);
   await transport.subscribe(everybodyUp);
   onStop(async () => { logic.stop(); await transport.publish(stateTopic, await say("stopped"), { qos: 1, retain: true }); });
   logic.start();

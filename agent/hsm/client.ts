@@ -116,9 +116,15 @@ function supervised(given: HsmConfig, { log, deadlineMs, entry }: HsmOptions): S
     calls: hsmCalls,
     // A second owner of a SoftHSM token crashes or damages it (§0), so the lock goes with the token's folder.
     lockFile: config.softhsmConf === undefined ? `${config.pinFile}.lock` : join(tokenDirectory(config.softhsmConf), "owner.lock"),
-    env: config.softhsmConf === undefined ? {} : { SOFTHSM2_CONF: config.softhsmConf },
+    env: { ...credentials(), ...(config.softhsmConf === undefined ? {} : { SOFTHSM2_CONF: config.softhsmConf }) },
     noCore: true,
     log,
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
   });
+}
+
+/** Where systemd has put the PIN, if it was given to our unit. */
+function credentials(): Readonly<Record<string, string>> {
+  const folder = process.env["CREDENTIALS_DIRECTORY"];
+  return folder === undefined ? {} : { CREDENTIALS_DIRECTORY: folder };
 }

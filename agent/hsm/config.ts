@@ -10,7 +10,7 @@ export const hsmConfig = z.strictObject({
   token: z.string().regex(/^[\x20-\x7e]{1,32}$/, "1 to 32 printable ASCII characters"),
   /** The token's serial number: needed where two tokens share a label. */
   serial: z.string().min(1).max(16).optional(),
-  /** Holds the user PIN alone, mode 0600 (or a systemd credential). */
+  /** Holds the user PIN alone, mode 0600. A unit's credential `shardkeep-pin` takes its place. */
   pinFile: path,
   /** SoftHSM's configuration file, its `SOFTHSM2_CONF`: this token's own, never the system's. */
   softhsmConf: path.optional(),

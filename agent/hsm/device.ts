@@ -1,9 +1,9 @@
-import { readFileSync } from "node:fs";
 import pkcs11js, { type Handle, type PKCS11 } from "pkcs11js";
 import type { Clock } from "../runtime/clock.ts";
 import { hasCode } from "../runtime/errors.ts";
 import type { HsmConfig } from "./config.ts";
 import { alreadyDone, ckrOf, HsmError, hsmFault, ruleFor } from "./errors.ts";
+import { readPin } from "./pin.ts";
 import { restoreTokens, syncTokens } from "./softhsm.ts";
 
 /** One use of the module: a session of its own, and the object handles found since the last initialisation. */
@@ -135,7 +135,8 @@ export class Device {
       this.initialised();
       const slot = this.#findSlot();
       const login = this.#session(slot);
-      this.#accept(() => { this.#api.C_Login(login, pkcs11js.CKU_USER, this.#pin()); });
+      // Read at each login, so that it is not kept.
+      this.#accept(() => { this.#api.C_Login(login, pkcs11js.CKU_USER, readPin(this.#config.pinFile, process.env)); });
       this.#failures = 0;
       this.#failed = undefined;
       this.#opened = { slot, login, found: new Map(), info: this.#describe(slot) };
@@ -177,15 +178,6 @@ export class Device {
 
   #session(slot: Handle): Handle {
     return this.#api.C_OpenSession(slot, pkcs11js.CKF_SERIAL_SESSION | pkcs11js.CKF_RW_SESSION);
-  }
-
-  /** Read at each login, so that it is not kept; the module's interface takes a string, which cannot be wiped. */
-  #pin(): string {
-    try {
-      return readFileSync(this.#config.pinFile, "utf8").trimEnd();
-    } catch (cause) {
-      throw new HsmError("PIN_UNREADABLE", `cannot read the PIN file ${this.#config.pinFile}`, { cause, remedy: "check pinFile in the configuration and the file's owner" });
-    }
   }
 
   /** Runs a call for which "already so" is success. */

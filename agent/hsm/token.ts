@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import pkcs11js from "pkcs11js";
 import { utf8 } from "../runtime/encoding.ts";
 import type { HsmConfig } from "./config.ts";
 import { trimmed, type Device, type DeviceInfo } from "./device.ts";
 import { HsmError } from "./errors.ts";
+import { pinPath, readPin } from "./pin.ts";
 import { backUpTokens, writeDurably } from "./softhsm.ts";
 
 const pinBytes = 24;
@@ -24,8 +25,8 @@ export function createToken(config: HsmConfig, device: Device): DeviceInfo {
   const free = info.find(({ flags }) => (flags & pkcs11js.CKF_TOKEN_INITIALIZED) === 0);
   if (free === undefined) throw new HsmError("TOKEN_MISSING", "the module offers no slot for a new token");
   // The PIN is on disk before the token exists: killed in between, the next try finds and uses it.
-  if (!existsSync(config.pinFile)) writeDurably(config.pinFile, utf8(randomPin()));
-  const pin = readFileSync(config.pinFile, "utf8").trimEnd();
+  if (!existsSync(pinPath(config.pinFile, process.env))) writeDurably(config.pinFile, utf8(randomPin()));
+  const pin = readPin(config.pinFile, process.env);
   const officer = randomPin();
   api.C_InitToken(free.slot, officer, config.token);
   const session = api.C_OpenSession(free.slot, pkcs11js.CKF_SERIAL_SESSION | pkcs11js.CKF_RW_SESSION);

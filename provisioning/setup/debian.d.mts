@@ -17,4 +17,10 @@ export interface Machine {
   readonly unpacked: string;
 }
 
+/** This machine, with what the tests and the demo need of Debian. */
+export const machine: Machine;
+
+/** Whether a program of this name is found. */
+export function onPath(name: string): boolean;
+
 export function debianStep(compiles: () => boolean, machine?: Machine): Step;

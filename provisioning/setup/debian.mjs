@@ -15,7 +15,7 @@ const requirements = [
   { package: "python3", build: true, found: () => onPath("python3") },
 ];
 
-function onPath(name) {
+export function onPath(name) {
   return (process.env.PATH ?? "").split(":").some((folder) => existsSync(join(folder, name)));
 }
 
@@ -26,7 +26,7 @@ function asRoot() {
   return sudo.status === 0 ? ["sudo", "-n"] : null;
 }
 
-const machine = { osRelease: "/etc/os-release", asRoot, requirements, unpacked };
+export const machine = { osRelease: "/etc/os-release", asRoot, requirements, unpacked };
 
 /** The step that brings Debian's packages: by apt as root, or the run-time ones unpacked into .cache/. */
 export function debianStep(compiles, { osRelease, asRoot, requirements, unpacked } = machine) {

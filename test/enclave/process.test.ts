@@ -1,6 +1,7 @@
 import { execFileSync, fork } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import t from "tap";
@@ -92,6 +93,10 @@ void t.test("the permission model is on: no files, no children, no workers, no a
   const command = readFileSync(`/proc/${enclave.pid ?? 0}/cmdline`, "latin1").split("\0");
   const permission = enclavePermission(entry);
   t.ok(permission.every((flag) => command.includes(flag)), "the enclave runs with these flags");
+  // What Debian 13's Node 20.19 needs: test/install runs on it.
+  const paths = permission.map((flag) => /^--allow-fs-read=(.*)$/.exec(flag)?.[1]).filter((path) => path !== undefined);
+  for (const looked of ["package.json", "dist/package.json", "dist/node_modules/zod/", "node_modules/node_modules/zod/"]) t.ok(paths.includes(join(root, looked)), looked);
+  t.same(paths.filter((path, at) => paths.some((other, its) => its !== at && path.startsWith(other))), [], "a path that begins another ends it in an assertion");
   const probe = (code: string): string => execFileSync(process.execPath, [...permission, "--input-type=commonjs", "-e",
     `try { ${code}; console.log("allowed"); } catch (error) { console.log(error.code); }`], { encoding: "utf8", env: {} }).trim();
   t.equal(probe(`require("fs").readFileSync(${JSON.stringify(entry.pathname)})`), "allowed", "its own code");

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import pkcs11js from "pkcs11js";
 import t, { type Test } from "tap";
 import type { HsmCalls } from "../../agent/hsm/calls.ts";
@@ -189,10 +189,36 @@ if (softhsm === undefined) {
     rmSync(config.pinFile);
     const next = service(config);
     await t.rejects(next.sign(), { code: "PIN_UNREADABLE", message: /pin/ });
-    writeFileSync(config.pinFile, right);
+    writeFileSync(config.pinFile, right, { mode: 0o644 });
+    later();
+    await t.rejects(next.sign(), { code: "PIN_EXPOSED", message: /644/ });
+    chmodSync(config.pinFile, 0o600);
     later();
     t.equal((await next.sign()).length, 64);
     next.close();
+  });
+
+  void t.test("a unit's credential takes the place of the PIN file", async (t) => {
+    const { hsm, config, folder } = await token(t);
+    hsm.close();
+    const credential = join(folder(), "..", "..", "shardkeep-pin");
+    copyFileSync(config.pinFile, credential);
+    writeFileSync(config.pinFile, "another-owner's");
+    // As systemd leaves it: an access list shows in the group's bits.
+    chmodSync(credential, 0o440);
+    process.env["CREDENTIALS_DIRECTORY"] = dirname(credential);
+    t.teardown(() => { delete process.env["CREDENTIALS_DIRECTORY"]; });
+    const next = service(config);
+    t.equal((await next.sign()).length, 64);
+    next.close();
+    chmodSync(credential, 0o444);
+    const other = service(config);
+    await t.rejects(other.sign(), { code: "PIN_EXPOSED", message: /shardkeep-pin/ });
+    other.close();
+    process.env["CREDENTIALS_DIRECTORY"] = "/nowhere";
+    const third = service(config);
+    await t.rejects(third.sign(), { code: "PIN_REFUSED" }, "a unit without this credential: the file");
+    third.close();
   });
 
   void t.test("wrong configurations, each by its name", async (t) => {

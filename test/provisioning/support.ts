@@ -12,7 +12,8 @@ const dist = pathToFileURL(`${root}dist/`);
 const softhsm = findSoftHsm();
 export const withoutSoftHsm = softhsm === null ? "SoftHSM2 is not installed" : false;
 
-function environment(extra: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+/** Of a process of ours as production starts it. */
+export function environment(extra: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const own = { ...process.env, ...softhsm?.env, ...extra };
   delete own["NODE_OPTIONS"];
   return own;
@@ -63,8 +64,8 @@ export async function shardkeepBatch(lines: readonly (readonly string[])[]): Pro
 }
 
 /** A long-lived program; resolves when a line matches `ready`, ends with the test. */
-export function start(t: Test, entry: string, args: readonly string[], ready: RegExp): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [fileURLToPath(new URL(entry, dist)), ...args], { env: environment({}), stdio: ["ignore", "pipe", "pipe"] });
+export function start(t: Test, entry: string, args: readonly string[], ready: RegExp, env: NodeJS.ProcessEnv = {}): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [fileURLToPath(new URL(entry, dist)), ...args], { env: environment(env), stdio: ["ignore", "pipe", "pipe"] });
   const ended = new Promise<void>((resolve) => { child.once("close", () => { resolve(); }); });
   t.teardown(async () => { child.kill("SIGTERM"); await ended; });
   return new Promise((resolve, reject) => {
