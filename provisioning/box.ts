@@ -5,6 +5,7 @@ import { withReadmitted } from "../agent/rules/record-edits.ts";
 import { ShardkeepError } from "../agent/runtime/errors.ts";
 import { identifyCommand } from "./box-identify.ts";
 import { replaceCommand, retireCommand } from "./box-retire.ts";
+import { verifyCommand } from "./box-verify.ts";
 import { connected, operating } from "./connected.ts";
 import { duration, written } from "./duration.ts";
 import { argument, client, clientOption, command, configOption, group, json, optionsOf } from "./options.ts";
@@ -85,7 +86,7 @@ function readmitCommand(): Command {
 const notSealed = (): Promise<never> => Promise.reject(new ShardkeepError("NOT_SEALED", "the site record is not sealed: nobody can approve yet", { remedy: "shardkeep site seal" }));
 
 export function boxCommand(): Command {
-  return group("box", "this box: request, accept; any box: identify, pause, resume, readmit, replace, retire", [
-    requestCommand(), acceptCommand(), identifyCommand(), pauseCommand(), resumeCommand(), readmitCommand(), replaceCommand(), retireCommand(),
+  return group("box", "this box: request, accept, verify; any box: identify, pause, resume, readmit, replace, retire", [
+    requestCommand(), acceptCommand(), verifyCommand(), identifyCommand(), pauseCommand(), resumeCommand(), readmitCommand(), replaceCommand(), retireCommand(),
   ]);
 }

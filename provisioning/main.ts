@@ -7,6 +7,7 @@ import { boxCommand } from "./box.ts";
 import { clientCommand } from "./client.ts";
 import { coordinatorCommand } from "./coordinator.ts";
 import { demoCommand } from "./demo.ts";
+import { doctorCommand } from "./doctor.ts";
 import { keyCommand } from "./key.ts";
 import { openCommand } from "./open.ts";
 import { exitCodeFor, reportFailure, UsageError } from "./output.ts";
@@ -24,7 +25,7 @@ const program = new Command("shardkeep")
   .addHelpText("after", "\nEvery command has its own --help with examples. Exit codes: 0 done, 1 failed, 64 usage, 65 bad data,\n69 not reachable, 70 internal, 75 try again, 77 refused, 78 bad configuration.");
 for (const made of [
   siteCommand(), boxCommand(), clientCommand(), personCommand(), keyCommand(), sealCommand(), openCommand(), useCommand(), statusCommand(),
-  agentCommand(), coordinatorCommand(), demoCommand(),
+  agentCommand(), coordinatorCommand(), doctorCommand(), demoCommand(),
 ]) program.addCommand(made);
 
 /** Commander's own errors come to us, for every command below. */
