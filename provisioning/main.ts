@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { exitCodes } from "../agent/runtime/config.ts";
 import { version } from "../agent/runtime/version.ts";
 import { agentCommand } from "./agent.ts";
+import { backupCommand, restoreCommand } from "./backup.ts";
 import { boxCommand } from "./box.ts";
 import { clientCommand } from "./client.ts";
 import { coordinatorCommand } from "./coordinator.ts";
@@ -25,7 +26,7 @@ const program = new Command("shardkeep")
   .addHelpText("after", "\nEvery command has its own --help with examples. Exit codes: 0 done, 1 failed, 64 usage, 65 bad data,\n69 not reachable, 70 internal, 75 try again, 77 refused, 78 bad configuration.");
 for (const made of [
   siteCommand(), boxCommand(), clientCommand(), personCommand(), keyCommand(), sealCommand(), openCommand(), useCommand(), statusCommand(),
-  agentCommand(), coordinatorCommand(), doctorCommand(), demoCommand(),
+  agentCommand(), coordinatorCommand(), doctorCommand(), backupCommand(), restoreCommand(), demoCommand(),
 ]) program.addCommand(made);
 
 /** Commander's own errors come to us, for every command below. */

@@ -97,4 +97,12 @@ void t.test("one machine's upkeep", { skip: withoutSoftHsm }, async (t) => {
     t.match(bad(await verifyBox(box)), [["sensor"], ["broker", "failed", "BROKER_UNREACHABLE"], ["broker tls", "failed"], ["coordinator", "failed", "BROKER_UNREACHABLE"]]);
     t.match(bad(await examine(brokerChecks(coordinator, false), systemClock)), [], "the port of a coordinator that is stopped is free");
   });
+
+  await t.test("backup and restore of a real token and store", async (t) => {
+    const kept = await shardkeep(["backup", "--config", boxFile, "--out", at("box.backup"), "--json"]);
+    t.match([kept.code, JSON.parse(kept.stdout), kept.stderr], [0, { kind: "box", name: "box-1", state: "changed" }, /IS the shards of box-1/], kept.stderr);
+    renameSync(at("box-1"), at("burnt"));
+    t.match(await shardkeep(["restore", at("box.backup"), "--config", boxFile]), { code: 0, stdout: /^changed[^]*next: shardkeep box verify[^]*quarantine as an old backup/ });
+    t.match((await verifyBox(box)).filter(({ check }) => ["token", "identity", "challenge secret", "authority"].includes(check)), [{ state: "ok" }, { state: "ok" }, { state: "ok" }, { state: "ok" }]);
+  });
 });
