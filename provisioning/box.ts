@@ -4,6 +4,7 @@ import { id } from "../agent/protocol/primitives.ts";
 import { withReadmitted } from "../agent/rules/record-edits.ts";
 import { ShardkeepError } from "../agent/runtime/errors.ts";
 import { identifyCommand } from "./box-identify.ts";
+import { labelCommand } from "./box-label.ts";
 import { replaceCommand, retireCommand } from "./box-retire.ts";
 import { verifyCommand } from "./box-verify.ts";
 import { connected, operating } from "./connected.ts";
@@ -86,7 +87,7 @@ function readmitCommand(): Command {
 const notSealed = (): Promise<never> => Promise.reject(new ShardkeepError("NOT_SEALED", "the site record is not sealed: nobody can approve yet", { remedy: "shardkeep site seal" }));
 
 export function boxCommand(): Command {
-  return group("box", "this box: request, accept, verify; any box: identify, pause, resume, readmit, replace, retire", [
-    requestCommand(), acceptCommand(), verifyCommand(), identifyCommand(), pauseCommand(), resumeCommand(), readmitCommand(), replaceCommand(), retireCommand(),
+  return group("box", "this box: request, accept, verify, label; any box: identify, pause, resume, readmit, replace, retire", [
+    requestCommand(), acceptCommand(), verifyCommand(), labelCommand(), identifyCommand(), pauseCommand(), resumeCommand(), readmitCommand(), replaceCommand(), retireCommand(),
   ]);
 }

@@ -4,7 +4,7 @@ import { version } from "../../agent/runtime/version.ts";
 import { inTurns, place, shardkeep } from "./support.ts";
 
 const commands = [
-  "site init", "site approve", "site apply", "site show", "site seal", "site acl", "box request", "box accept", "box verify", "box identify", "box pause", "box resume", "box readmit", "box replace", "box retire", "client add", "client remove", "person add", "person list", "person remove",
+  "site init", "site approve", "site apply", "site show", "site seal", "site acl", "box request", "box accept", "box verify", "box label", "box identify", "box pause", "box resume", "box readmit", "box replace", "box retire", "client add", "client remove", "person add", "person list", "person remove",
   "key create", "key list", "key show", "key reshard", "use", "seal", "open", "status", "doctor", "backup", "restore", "agent", "coordinator",
 ];
 

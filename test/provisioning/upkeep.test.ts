@@ -1,13 +1,15 @@
-import { chmodSync, copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import t, { type Test } from "tap";
 import { examine, type Finding } from "../../provisioning/doctor/check.ts";
 import { brokerChecks } from "../../provisioning/doctor/broker.ts";
 import { diagnose } from "../../provisioning/doctor/doctor.ts";
 import { verifyBox } from "../../provisioning/doctor/verify.ts";
+import { labelOf } from "../../provisioning/machine/label.ts";
 import { readBoxInstallation, readInstallation } from "../../provisioning/machine/installation.ts";
 import { isRunning, whileStopped } from "../../provisioning/machine/lock.ts";
 import { systemClock } from "../../agent/runtime/clock.ts";
+import { fingerprintOf } from "../../agent/runtime/fingerprint.ts";
 import { EmulatorProcess } from "../firmware-bridge/support/emulator.ts";
 import { freePort, place, run, shardkeep, start, withoutSoftHsm, type Place } from "./support.ts";
 
@@ -81,6 +83,17 @@ void t.test("one machine's upkeep", { skip: withoutSoftHsm }, async (t) => {
     await new Promise((resolve) => { deaf.once("listening", resolve); });
     const address = deaf.address();
     t.match(await as("box-1", { broker: `mqtts://127.0.0.1:${typeof address === "object" ? address?.port ?? 0 : 0}` }), [["broker tls", "failed", "BROKER_UNREACHABLE"], ["broker rights", "failed", "BROKER_UNREACHABLE"]], "no TLS there");
+  });
+
+  await t.test("box label, also before it has joined", async (t) => {
+    const label = await labelOf(box);
+    const spare = readBoxInstallation(here.box("box-2"));
+    t.equal((await run("agent/box/init.js", ["request", "--config", spare.file, "--out", at("spare.json")])).code, 0);
+    const { body } = JSON.parse(readFileSync(at("spare.json"), "utf8")) as { body: { key: string } };
+    t.same(await labelOf(spare), { site: "plant", box: "box-2", fingerprint: fingerprintOf(body.key) });
+    const printed = await shardkeep(["box", "label", "--config", boxFile, "--out", at("label.png"), "--json"]);
+    t.match([printed.code, JSON.parse(printed.stdout)], [0, { ...label, out: at("label.png") }], printed.stderr);
+    t.match(readFileSync(at("label.png"), "latin1"), /^.PNG/);
   });
 
   await t.test("box verify", async (t) => {
