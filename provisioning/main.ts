@@ -16,6 +16,7 @@ import { personCommand } from "./person.ts";
 import { sealCommand } from "./seal.ts";
 import { siteCommand } from "./site.ts";
 import { statusCommand } from "./status.ts";
+import { supportBundleCommand } from "./support-bundle.ts";
 import { useCommand } from "./use.ts";
 
 /** The `shardkeep` command. */
@@ -26,7 +27,8 @@ const program = new Command("shardkeep")
   .addHelpText("after", "\nEvery command has its own --help with examples. Exit codes: 0 done, 1 failed, 64 usage, 65 bad data,\n69 not reachable, 70 internal, 75 try again, 77 refused, 78 bad configuration.");
 for (const made of [
   siteCommand(), boxCommand(), clientCommand(), personCommand(), keyCommand(), sealCommand(), openCommand(), useCommand(), statusCommand(),
-  agentCommand(), coordinatorCommand(), doctorCommand(), backupCommand(), restoreCommand(), demoCommand(),
+  agentCommand(), coordinatorCommand(), doctorCommand(), backupCommand(), restoreCommand(), supportBundleCommand(),
+  demoCommand(),
 ]) program.addCommand(made);
 
 /** Commander's own errors come to us, for every command below. */

@@ -1,8 +1,9 @@
 import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { siteRecord, type SiteRecord } from "../../agent/protocol/site-record.ts";
-import { isNamed, ShardkeepError } from "../../agent/runtime/errors.ts";
+import { hasCode, isNamed, ShardkeepError } from "../../agent/runtime/errors.ts";
 import { getJson } from "../../agent/store/json.ts";
 import { openStore } from "../../agent/store/level.ts";
 import { StoreError, type Store } from "../../agent/store/store.ts";
@@ -40,6 +41,21 @@ export function recordIn(store: Store, site: string): SiteRecord {
   if (record === undefined) throw new ShardkeepError("NOT_JOINED", "there is no site record yet", { remedy: "a box: `shardkeep box accept ANSWER`; a coordinator: `shardkeep site init`" });
   if (record.site !== site) throw new ShardkeepError("STATE_FOREIGN", `the store is of site ${record.site}, the configuration of ${site}`, { remedy: "mend `site` or `state` in the configuration" });
   return record;
+}
+
+const tries = 3;
+const settleMs = 200;
+
+/** The site record, also beside a running agent: between two commits a copy of its store is whole. Rejects as {@link readStore} does. */
+export async function readRecord({ state, site }: { readonly state: string; readonly site: string }): Promise<SiteRecord> {
+  for (let left = tries; ; left--) {
+    try {
+      return await readStore(join(state, "store"), (store) => recordIn(store, site));
+    } catch (error) {
+      if (!hasCode(error, "STORE_DAMAGED") || left === 1) throw error;
+      await sleep(settleMs);
+    }
+  }
 }
 
 export function storeCheck(state: string, site: string, running: boolean): Check {

@@ -1,12 +1,10 @@
-import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { encodeQR } from "qr";
 import { HsmProcess } from "../../agent/hsm/client.ts";
 import { toBase64url } from "../../agent/runtime/encoding.ts";
 import { hasCode } from "../../agent/runtime/errors.ts";
 import { fingerprintOf } from "../../agent/runtime/fingerprint.ts";
 import { silentLog } from "../../agent/runtime/log.ts";
-import { readStore, recordIn } from "../doctor/store.ts";
+import { readRecord } from "../doctor/store.ts";
 import type { BoxInstallation } from "./installation.ts";
 import { png } from "./png.ts";
 
@@ -18,19 +16,12 @@ export interface Label {
   readonly fingerprint: string;
 }
 
-const tries = 3;
-const settleMs = 200;
-
-/** The identity key in the site record, also beside a running agent: between two commits a copy of its store is whole. */
-async function keyInRecord({ state, site, name }: BoxInstallation): Promise<string | undefined> {
-  for (let left = tries; ; left--) {
-    try {
-      return await readStore(join(state, "store"), (store) => recordIn(store, site).body.boxes.find(({ id }) => id === name)?.key);
-    } catch (error) {
-      if (hasCode(error, "NOT_JOINED")) return undefined;
-      if (!hasCode(error, "STORE_DAMAGED") || left === 1) throw error;
-      await sleep(settleMs);
-    }
+async function keyInRecord(of: BoxInstallation): Promise<string | undefined> {
+  try {
+    return (await readRecord(of)).body.boxes.find(({ id }) => id === of.name)?.key;
+  } catch (error) {
+    if (hasCode(error, "NOT_JOINED")) return undefined;
+    throw error;
   }
 }
 

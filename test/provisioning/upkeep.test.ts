@@ -96,6 +96,14 @@ void t.test("one machine's upkeep", { skip: withoutSoftHsm }, async (t) => {
     t.match(readFileSync(at("label.png"), "latin1"), /^.PNG/);
   });
 
+  await t.test("a bundle with the coordinator's word in it", async (t) => {
+    const made = await shardkeep(["support-bundle", "--config", coordinatorFile, "--out", at("bundle.json")]);
+    t.equal(made.code, 0, made.stderr);
+    const found = JSON.parse(readFileSync(at("bundle.json"), "utf8")) as { status: unknown; siteRecord: { body: { authority: string } }; installation: unknown };
+    t.match(found, { siteRecord: { type: "site-record", body: { version: 2 } }, status: { site: "plant", siteRecord: { version: 2 } }, installation: { kind: "coordinator", config: { hsm: { pinFile: at("coordinator", "pin") } } } });
+    t.match(found.siteRecord.body.authority, /^[\w-]{87}$/, "a public key stays as it is");
+  });
+
   await t.test("box verify", async (t) => {
     t.same(bad(await verifyBox(box)), [["sensor", "warn", "SENSOR_UNPAIRED"]]);
     const ran = await shardkeep(["box", "verify", "--config", boxFile]);

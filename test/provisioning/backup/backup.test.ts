@@ -1,42 +1,14 @@
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import t, { type Test } from "tap";
 import { readArchive } from "../../../provisioning/backup/archive.ts";
 import { backUp } from "../../../provisioning/backup/backup.ts";
 import { restore } from "../../../provisioning/backup/restore.ts";
-import { readInstallation, type Installation } from "../../../provisioning/machine/installation.ts";
-import { putJson } from "../../../agent/store/json.ts";
-import { createStore } from "../../../agent/store/level.ts";
-import { makeFolder, writeDurably } from "../../../agent/runtime/durable.ts";
+import { writeDurably } from "../../../agent/runtime/durable.ts";
+import { box } from "./support.ts";
 
 const as = { replace: false, dryRun: false };
-const key = (end: string): string => `B${"A".repeat(85)}${end}`;
-const record = { type: "site-record", site: "plant", by: "coordinator", sig: "A".repeat(86), body: {
-  version: 3, previous: null, sealed: false, authority: key("A"), tlsAuthority: "A".repeat(43), coordinator: { id: "coordinator", key: key("A") }, boxes: [], people: [], clients: [], roles: [], rules: [],
-} };
-
-/** A box as files: the store is a real one, what a token's files hold is nobody's business here. */
-async function box(t: Test): Promise<{ readonly at: (...path: string[]) => string; readonly file: string; readonly of: Installation; readonly config: (change: object, name?: string) => string }> {
-  const folder = mkdtempSync(join(tmpdir(), "shardkeep-backup-test-"));
-  t.teardown(() => { rmSync(folder, { recursive: true, force: true }); });
-  const at = (...path: string[]): string => join(folder, ...path);
-  const config = (change: object, name = "box.yaml"): string => {
-    writeFileSync(at(name), JSON.stringify({ site: "plant", box: "box-1", state: "box-1", hsm: { module: "none", token: "box-1", pinFile: "box-1/pin", softhsmConf: "box-1/softhsm2.conf" }, broker: "mqtts://127.0.0.1:1", sensor: { path: "tty" }, ...change }));
-    return at(name);
-  };
-  const file = config({});
-  makeFolder(at("box-1", "tls"));
-  makeFolder(at("box-1", "tokens", "1234"));
-  for (const [name, content] of [["pin", "314159"], ["owner.json", "{}"], ["sensor.lock", ""], ["sensor.json", "\x00\x01"], ["tls/box-1.key.pem", "key"], ["tokens/owner.lock", ""], ["tokens/1234/token.object", "token"], ["tokens/1234/a.lock", ""]] as const) writeDurably(at("box-1", name), content);
-  writeFileSync(at("box-1", "softhsm2.conf"), `directories.tokendir = ${at("box-1", "tokens")}\n`);
-  const store = await createStore(at("box-1", "store"));
-  await store.commit([putJson("site-record", record)]);
-  await store.close();
-  return { at, file, of: readInstallation(file), config };
-}
-
 /** Every file under a folder with what is in it. */
 function tree(folder: string): Record<string, string> {
   return Object.fromEntries(readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => statSync(join(folder, name)).isFile() && !name.endsWith("r.lock")).sort().map((name) => [name, readFileSync(join(folder, name), "latin1")]));
