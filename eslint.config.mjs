@@ -34,6 +34,12 @@ const table = {
   "firmware-bridge/serial": [],
   "firmware-bridge/emulators": [],
 };
+// What looks after one machine's own state, beside the agent whose state it is.
+const upkeep = [
+  "agent/client", "agent/rules", hsmClient, bridgeClient, "agent/protocol", "agent/mqtt", "agent/store", "agent/box/config.ts", "agent/coordinator/config.ts",
+  "provisioning/machine", "provisioning/doctor", "provisioning/backup",
+];
+for (const folder of ["machine", "doctor", "backup", "bundle"]) table[`provisioning/${folder}`] = upkeep;
 const folders = Object.keys(table);
 
 /** Forbids, for the files of `folder`, every other folder that its row does not name. */

@@ -54,6 +54,8 @@ export interface BridgeProcessOptions {
   readonly lockFile?: string;
   /** The compiled main.js; default: the one beside this module. */
   readonly entry?: URL;
+  /** Its log goes nowhere. Default false. */
+  readonly quiet?: boolean;
 }
 
 /** Beyond a prompt's own time: the last command's deadline, realigning, a verification. */
@@ -66,13 +68,13 @@ export class BridgeProcess implements Bridge, PanelBridge {
   readonly #process: Supervised<BridgeCalls>;
   #onEnrolStep: ((step: EnrolStep) => void) | undefined;
 
-  constructor({ config, log, onSensor, onPanel, lockFile, entry }: BridgeProcessOptions) {
+  constructor({ config, log, onSensor, onPanel, lockFile, entry, quiet = false }: BridgeProcessOptions) {
     this.#process = new Supervised({
       name: "firmware-bridge",
       entry: entry ?? new URL("./main.js", import.meta.url),
       args: [JSON.stringify(config)],
       calls: bridgeCalls,
-      log,
+      log, quiet,
       ...(lockFile === undefined ? {} : { lockFile }),
       onEvent: (event, value) => {
         if (event === "sensor") {

@@ -5,7 +5,9 @@ import { withReadmitted } from "../agent/rules/record-edits.ts";
 import { ShardkeepError } from "../agent/runtime/errors.ts";
 import { identifyCommand } from "./box-identify.ts";
 import { joinCommand } from "./box-join.ts";
+import { labelCommand } from "./box-label.ts";
 import { replaceCommand, retireCommand } from "./box-retire.ts";
+import { verifyCommand } from "./box-verify.ts";
 import { connected, operating } from "./connected.ts";
 import { duration, written } from "./duration.ts";
 import { argument, client, clientOption, command, configOption, group, json, optionsOf } from "./options.ts";
@@ -86,7 +88,7 @@ function readmitCommand(): Command {
 const notSealed = (): Promise<never> => Promise.reject(new ShardkeepError("NOT_SEALED", "the site record is not sealed: nobody can approve yet", { remedy: "shardkeep site seal" }));
 
 export function boxCommand(): Command {
-  return group("box", "this box: request, accept, join; any box: identify, pause, resume, readmit, replace, retire", [
-    requestCommand(), acceptCommand(), joinCommand(), identifyCommand(), pauseCommand(), resumeCommand(), readmitCommand(), replaceCommand(), retireCommand(),
+  return group("box", "this box: request, accept, join, verify, label; any box: identify, pause, resume, readmit, replace, retire", [
+    requestCommand(), acceptCommand(), joinCommand(), verifyCommand(), labelCommand(), identifyCommand(), pauseCommand(), resumeCommand(), readmitCommand(), replaceCommand(), retireCommand(),
   ]);
 }

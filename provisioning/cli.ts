@@ -2,10 +2,12 @@ import { Command, CommanderError } from "commander";
 import { exitCodes } from "../agent/runtime/config.ts";
 import { version } from "../agent/runtime/version.ts";
 import { agentCommand } from "./agent.ts";
+import { backupCommand, restoreCommand } from "./backup.ts";
 import { boxCommand } from "./box.ts";
 import { clientCommand } from "./client.ts";
 import { coordinatorCommand } from "./coordinator.ts";
 import { demoCommand } from "./demo.ts";
+import { doctorCommand } from "./doctor.ts";
 import { keyCommand } from "./key.ts";
 import { openCommand } from "./open.ts";
 import { exitCodeFor, reportFailure, UsageError } from "./output.ts";
@@ -13,6 +15,7 @@ import { personCommand } from "./person.ts";
 import { sealCommand } from "./seal.ts";
 import { siteCommand } from "./site.ts";
 import { statusCommand } from "./status.ts";
+import { supportBundleCommand } from "./support-bundle.ts";
 import { useCommand } from "./use.ts";
 
 /** The `shardkeep` command. */
@@ -24,7 +27,7 @@ function shardkeep(): Command {
     .addHelpText("after", "\nEvery command has its own --help with examples. Exit codes: 0 done, 1 failed, 64 usage, 65 bad data,\n69 not reachable, 70 internal, 75 try again, 77 refused, 78 bad configuration.");
   for (const made of [
     siteCommand(), boxCommand(), clientCommand(), personCommand(), keyCommand(), sealCommand(), openCommand(), useCommand(), statusCommand(),
-    agentCommand(), coordinatorCommand(), demoCommand(),
+    agentCommand(), coordinatorCommand(), doctorCommand(), backupCommand(), restoreCommand(), supportBundleCommand(), demoCommand(),
   ]) program.addCommand(made);
   throwing(program);
   return program;

@@ -34,6 +34,8 @@ void t.test("who may import whom (design §3)", (t) => {
     ["agent/rules/judge.ts", "../store/store.ts", false], ["agent/rules/judge.ts", "../protocol/request.ts", true],
     ["agent/protocol/topics.ts", "../mqtt/rights.ts", false], ["agent/sharding/field.ts", "../protocol/seal.ts", false], ["agent/store/level.ts", "../protocol/seal.ts", false],
     ["provisioning/status.ts", "../agent/box/init.ts", false], ["provisioning/status.ts", "../agent/client/index.ts", true], ["provisioning/status.ts", "../agent/hsm/service.ts", false],
+    ["provisioning/status.ts", "../agent/store/level.ts", false], ["provisioning/doctor/store.ts", "../../agent/store/level.ts", true], ["provisioning/doctor/store.ts", "../../agent/box/box.ts", false],
+    ["provisioning/doctor/store.ts", "../machine/lock.ts", true], ["provisioning/machine/lock.ts", "../demo/site.ts", false],
   ] as const) t.equal(refused(file, `import "${from}";`), !allowed, `${file}: ${from}`);
   t.end();
 });

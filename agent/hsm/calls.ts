@@ -45,6 +45,8 @@ const info = z.object({
 
 export const hsmCalls = {
   createToken: { args: empty, result: info },
+  tokens: { args: empty, result: z.array(z.object({ label: z.string(), serial: z.string(), flags: z.number() })) },
+  destroyEverything: { args: empty, result: z.number() },
   info: { args: empty, result: info },
   reopen: { args: empty, result: done },
   createKey: { args: z.object({ role }), result: point },

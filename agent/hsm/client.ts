@@ -4,12 +4,14 @@ import { Supervised } from "../runtime/supervisor.ts";
 import type { Log } from "../runtime/log.ts";
 import { hsmCalls, type HsmCalls } from "./calls.ts";
 import { hsmConfig, hsmPaths, type HsmConfig } from "./config.ts";
-import type { DeviceInfo } from "./device.ts";
+import type { DeviceInfo, TokenSeen } from "./device.ts";
 import type { Hsm } from "./hsm.ts";
 import { prepareDirectory, tokenDirectory } from "./softhsm.ts";
 
 export { hsmConfig, hsmPaths, type HsmConfig } from "./config.ts";
+export type { TokenSeen } from "./device.ts";
 export { signerOf } from "./signer.ts";
+export { configurationFor, tokenDirectory } from "./softhsm.ts";
 export type { BatchShard, DealTo, DealtBox, DealtPieces, Hsm, StoredShard } from "./hsm.ts";
 
 export interface HsmOptions {
@@ -106,6 +108,37 @@ export async function initialiseToken(config: HsmConfig, options: HsmOptions & {
   }
 }
 
+/**
+ * The initialised tokens that the module shows, without a login. Rejects with HSM_CONFIG_INVALID, ALREADY_OWNED,
+ * TOKEN_MISSING; nothing is changed.
+ */
+export async function lookAtTokens(config: HsmConfig, options: HsmOptions): Promise<readonly TokenSeen[]> {
+  const child = supervised(config, options);
+  try {
+    await child.start();
+    return await child.call("tokens", {});
+  } finally {
+    await child.stop();
+  }
+}
+
+/** Ends a box's token: every key of ours in it is destroyed, proven. Gives how many objects there were. Rejects with KEY_NOT_DESTROYED and what a login says. */
+export async function destroyKeys(config: HsmConfig, options: HsmOptions): Promise<number> {
+  const child = supervised(config, options);
+  try {
+    await child.start();
+    return await child.call("destroyEverything", {}, { deadlineMs: 30_000 });
+  } finally {
+    await child.stop();
+  }
+}
+
+/** Held (flock) for the life of whoever owns this token. Throws HSM_CONFIG_INVALID. */
+export function ownerLock({ softhsmConf, pinFile }: HsmConfig): string {
+  // A second owner of a SoftHSM token crashes or damages it (§0), so the lock goes with the token's folder.
+  return softhsmConf === undefined ? `${pinFile}.lock` : join(tokenDirectory(softhsmConf), "owner.lock");
+}
+
 function supervised(given: HsmConfig, { log, deadlineMs, entry }: HsmOptions): Supervised<HsmCalls> {
   // The child works in another folder.
   const config = hsmPaths(hsmConfig.parse(given), (path) => resolve(path));
@@ -114,8 +147,7 @@ function supervised(given: HsmConfig, { log, deadlineMs, entry }: HsmOptions): S
     entry: entry ?? new URL("./main.js", import.meta.url),
     args: [JSON.stringify(config)],
     calls: hsmCalls,
-    // A second owner of a SoftHSM token crashes or damages it (§0), so the lock goes with the token's folder.
-    lockFile: config.softhsmConf === undefined ? `${config.pinFile}.lock` : join(tokenDirectory(config.softhsmConf), "owner.lock"),
+    lockFile: ownerLock(config),
     env: { ...credentials(), ...(config.softhsmConf === undefined ? {} : { SOFTHSM2_CONF: config.softhsmConf }) },
     noCore: true,
     log,

@@ -22,6 +22,14 @@ export interface DeviceInfo {
   readonly backing: "software" | "hardware";
 }
 
+/** A token as the module shows it without a login. */
+export interface TokenSeen {
+  readonly label: string;
+  readonly serial: string;
+  /** CK_TOKEN_INFO.flags (PKCS#11 v2.40 §3.2). */
+  readonly flags: number;
+}
+
 interface Opened {
   readonly slot: Handle;
   /** Open for as long as we are: a token logs out with its last session. */
@@ -108,8 +116,26 @@ export class Device {
 
   /** The module without a login, for making a token. */
   initialised(): PKCS11 {
+    if (this.#config.softhsmConf !== undefined) restoreTokens(this.#config.softhsmConf);
+    return this.#initialise();
+  }
+
+  /** What the module says of its tokens to anybody: no login, so no try of a PIN is spent, and nothing is restored. */
+  tokens(): TokenSeen[] {
+    const api = this.#initialise();
+    try {
+      return api.C_GetSlotList(true).map((slot) => api.C_GetTokenInfo(slot))
+        .filter(({ flags }) => (flags & pkcs11js.CKF_TOKEN_INITIALIZED) !== 0)
+        .map(({ label, serialNumber, flags }) => ({ label: trimmed(label), serial: trimmed(serialNumber), flags }));
+    } catch (error) {
+      throw named(error, "looking at the tokens");
+    } finally {
+      this.#quietly(() => { api.C_Finalize(); });
+    }
+  }
+
+  #initialise(): PKCS11 {
     const { module, parameters, softhsmConf } = this.#config;
-    if (softhsmConf !== undefined) restoreTokens(softhsmConf);
     if (!this.#loaded) {
       try {
         this.#api.load(module);

@@ -7,7 +7,7 @@ import { Device } from "./device.ts";
 import { Keys } from "./keys.ts";
 import { createVault, DeviceSealKeys } from "./seals.ts";
 import { shareCalls } from "./share-calls.ts";
-import { createToken } from "./token.ts";
+import { createToken, destroyEverything } from "./token.ts";
 import { overwriteYoungHeap } from "../runtime/young-heap.ts";
 
 /** Everything the hsm process answers, over one device. */
@@ -21,6 +21,8 @@ export function hsmService(config: HsmConfig, clock: Clock): { readonly handlers
     close: () => { device.close(); },
     handlers: {
       createToken: () => createToken(config, device),
+      tokens: () => device.tokens(),
+      destroyEverything: () => destroyEverything(device),
       info: () => device.info,
       reopen: () => { device.reopen(); },
       createKey: ({ role }) => keys.create(role),

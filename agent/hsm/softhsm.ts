@@ -30,7 +30,12 @@ export function tokenDirectory(conf: string): string {
 export function prepareDirectory(conf: string, directory: string): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   if (existsSync(conf)) return;
-  writeFileSync(conf, `directories.tokendir = ${directory}\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n`);
+  writeFileSync(conf, configurationFor(directory));
+}
+
+/** SoftHSM's configuration for tokens in `directory`. */
+export function configurationFor(directory: string): string {
+  return `directories.tokendir = ${directory}\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n`;
 }
 
 /** Runs file work; what the disk says against it becomes a named error. */

@@ -3,8 +3,9 @@ import { existsSync } from "node:fs";
 import pkcs11js from "pkcs11js";
 import { utf8 } from "../runtime/encoding.ts";
 import type { HsmConfig } from "./config.ts";
-import { trimmed, type Device, type DeviceInfo } from "./device.ts";
+import { trimmed, type Device, type DeviceInfo, type Session } from "./device.ts";
 import { HsmError } from "./errors.ts";
+import { findAll, labels, type ObjectClass } from "./objects.ts";
 import { pinPath, readPin } from "./pin.ts";
 import { backUpTokens, writeDurably } from "./softhsm.ts";
 
@@ -40,6 +41,27 @@ export function createToken(config: HsmConfig, device: Device): DeviceInfo {
     backUpTokens(config.softhsmConf);
   }
   return made;
+}
+
+/**
+ * Destroys every key of ours in the token and proves by a re-initialisation that none is left; gives how many objects
+ * there were. Others' objects, with labels of their own, stay. Throws KEY_NOT_DESTROYED.
+ */
+export function destroyEverything(device: Device): number {
+  const classes = ["private", "secret", "public"] as const;
+  const ours = (session: Session): [ObjectClass, string][] =>
+    classes.flatMap((kind) => labels(session, kind).filter((label) => label.startsWith("sk:")).map((label): [ObjectClass, string] => [kind, label]));
+  // Private ones first: cut off in the middle, what is left opens nothing.
+  const count = device.once("destroying all keys", (session) => {
+    const found = ours(session);
+    for (const [kind, label] of found) for (const object of findAll(session, kind, label)) session.api.C_DestroyObject(session.handle, object);
+    return found.length;
+  });
+  device.reopen();
+  const [left] = device.once("looking for keys that are left", ours);
+  if (left !== undefined) throw new HsmError("KEY_NOT_DESTROYED", `the HSM still holds ${left.join(" key ")}`, { remedy: "check the token's disk, then run it again; or destroy the token by its own tools" });
+  device.sync();
+  return count;
 }
 
 function randomPin(): string {

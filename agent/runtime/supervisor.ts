@@ -27,6 +27,8 @@ export interface SupervisedOptions<C extends Calls> {
   readonly nodeArgs?: readonly string[];
   /** Limits core dumps to zero (`prlimit --core=0`): for processes that hold secrets. */
   readonly noCore?: boolean;
+  /** Its own output goes nowhere: for a command whose stdout is a document. Default false. */
+  readonly quiet?: boolean;
   readonly log: Log;
   readonly onEvent?: (event: string, value: unknown) => void;
   /** Called after every start, before other calls pass: log in, load what the last life had. */
@@ -136,12 +138,13 @@ export class Supervised<C extends Calls> {
   }
 
   async #spawn(): Promise<void> {
-    const { entry, args, env = {}, startMs = 10_000, onStart } = this.#options;
+    const { entry, args, env = {}, startMs = 10_000, onStart, quiet = false } = this.#options;
+    const output = quiet ? "ignore" : "inherit";
     // A minimal environment: no NODE_OPTIONS, nothing that might be a secret of ours.
     const child = fork(fileURLToPath(entry), args, {
       ...this.#command(),
       serialization: "advanced",
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
+      stdio: ["ignore", output, output, "ipc"],
       env: { PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin", ...libraries(), ...env },
     });
     this.#child = child;
