@@ -1,7 +1,7 @@
 import t from "tap";
 import { boxTable } from "../../provisioning/status.ts";
 
-const box = { box: "box-1", zone: "here", state: "ready", hsm: "software", sensor: "ready", emulated: false, holdings: 1, siteRecord: 2, sinceMs: 61_000, panel: "none", panelEmulated: false, degraded: false } as const;
+const box = { box: "box-1", zone: "here", state: "ready", hsm: "software", sensor: "ready", emulated: false, holdings: 1, siteRecord: 2, sinceMs: 61_000, panel: "none", panelEmulated: false, degraded: false, recoveryMs: null } as const;
 
 void t.test("a person sees which box is degraded, and by what", async (t) => {
   t.strictSame(boxTable([box, { ...box, box: "box-2", panel: "absent", panelEmulated: true, degraded: true }, { ...box, box: "box-3", emulated: true, panel: "ready", panelEmulated: true }]), [
