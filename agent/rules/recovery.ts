@@ -12,6 +12,14 @@ export interface Awaited {
   readonly delayMs: number;
 }
 
+/** Who may recover a site. Throws RECORD_NOT_RECOVERABLE. */
+export function recoveryKeyOf({ sealed, recovery }: SiteRecordBody): string {
+  if (!sealed || recovery === undefined) {
+    throw new RecordError("RECORD_NOT_RECOVERABLE", sealed ? "the site record names no recovery key" : "the site record is unsealed: an administrator's word changes it", { remedy: "`shardkeep site show` says which there is" });
+  }
+  return recovery.key;
+}
+
 const isOfRecordOnly = (rule: Rule): boolean => rule.operations.every(isOfRecord);
 
 /**
@@ -20,11 +28,7 @@ const isOfRecordOnly = (rule: Rule): boolean => rule.operations.every(isOfRecord
  * key with its delay stay as they are. Throws {@link RecordError}.
  */
 export function judgeRecovery(current: SiteRecord, body: SiteRecordBody, recovery: string): void {
-  const { sealed, recovery: known } = current.body;
-  if (!sealed || known === undefined) {
-    throw new RecordError("RECORD_NOT_RECOVERABLE", sealed ? "the site record names no recovery key" : "the site record is unsealed: an administrator's word changes it", { remedy: "`shardkeep site show` says which there is" });
-  }
-  if (!verifyEs256(known.key, recoveryMessage(current.site, statementHash(current), recordHashOf(current, body)), recovery)) {
+  if (!verifyEs256(recoveryKeyOf(current.body), recoveryMessage(current.site, statementHash(current), recordHashOf(current, body)), recovery)) {
     throw new RecordError("RECORD_RECOVERY_FORGED", `version ${body.version} of the site record is not signed by the recovery key`);
   }
   const rest = (one: SiteRecordBody): string => recordHashOf(current, {
