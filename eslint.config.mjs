@@ -18,7 +18,8 @@ const table = {
   "agent/client": ["agent/mqtt", "agent/protocol"],
   "agent/box": ["agent/rules", hsmClient, bridgeClient, "agent/mqtt", "agent/store", "agent/sharding", "agent/protocol"],
   "agent/coordinator": ["agent/rules", hsmClient, "agent/enclave/client.ts", "agent/mqtt", "agent/store", "agent/sharding", "agent/protocol"],
-  "provisioning": ["agent/client", "agent/rules", hsmClient, bridgeClient, "agent/protocol"],
+  // The recovery key is split, and put together, where its custodians type: never at the coordinator (protocol.md §2).
+  "provisioning": ["agent/client", "agent/rules", hsmClient, bridgeClient, "agent/protocol", "agent/sharding"],
   // The demo plays the attacker too: it speaks on the wire and opens stores with what it stole, combines shards,
   // runs a box that lies, and moves the emulated fingers.
   "provisioning/demo": [

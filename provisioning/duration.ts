@@ -9,6 +9,9 @@ export const duration = z.string().regex(/^[1-9]\d{0,5}[smh]$/, "a number with s
   return Number(text.slice(0, -1)) * (isUnit(unit) ? unitMs[unit] : 0);
 });
 
+/** Likewise a long one, also in days: `7d`. */
+export const longDuration = z.union([duration, z.string().regex(/^[1-9]\d{0,3}d$/, "").transform((text) => Number(text.slice(0, -1)) * 24 * unitMs.h)], "a number with h or d");
+
 /** A time as a person reads it, by its two largest units: `2h 5m`. */
 export function written(ms: number): string {
   const s = Math.floor(ms / unitMs.s);

@@ -13,8 +13,23 @@ import { changeRecord, linesOf, reason, reasonOption, type Changed } from "./rec
 const enrolMs = 120_000;
 const say = { touch: "put the finger on the sensor", lift: "lift the finger", captured: "got it" } as const;
 
+/** Of one person, at one box. */
+export interface Finger { readonly person: string; readonly finger: string; readonly box: string }
+export interface Enrolled { readonly sensor: string; readonly slot: number; readonly template: string }
+
+/** On a sealed site: the finger is in the sensor of `box`, and nobody's until a version of the record takes it in. */
+export async function enrolFinger(client: Client, { person, finger, box }: Finger): Promise<Enrolled> {
+  const { enrolled: { body: { slot, template } }, sensor } = await client.request("finger-enrol", { person, finger, box }, { deadlineMs: enrolMs, onPart: showTouches(box) });
+  return { sensor, slot, template };
+}
+
+/** Takes it out again where no version did; a box that is silent keeps a finger that is nobody's. */
+export async function forgetFinger(client: Client, { person, finger, box }: Finger): Promise<void> {
+  await client.request("finger-forget", { person, finger, box }).catch(() => undefined);
+}
+
 const showTouches = (box: string) => ({ step, n, of }: { step: keyof typeof say; n: number; of: number }): void => { note(`${box}: ${say[step]}${of > 0 ? ` (${n} of ${of})` : ""}`); };
-interface Added { readonly person: string; readonly finger: string; readonly box: string; readonly roles: readonly string[] | undefined }
+interface Added extends Finger { readonly roles: readonly string[] | undefined }
 
 /** Before the seal: enrolled and in the record at once. */
 async function enrol(client: Client, { person, finger, box, roles }: Added): Promise<Changed & { sensor: string }> {
@@ -24,15 +39,15 @@ async function enrol(client: Client, { person, finger, box, roles }: Added): Pro
 }
 
 /** On a sealed site: enrolled first, then the people approve whom the box has enrolled; if they do not, it forgets the finger. */
-async function enrolApproved(client: Client, { person, finger, box, roles }: Added, why: string, signal: AbortSignal): Promise<Changed & { sensor: string }> {
+async function enrolApproved(client: Client, added: Added, why: string, signal: AbortSignal): Promise<Changed & { sensor: string }> {
+  const { person, finger, box, roles } = added;
   if (roles === undefined && !client.record.body.people.some(({ id: known }) => known === person)) throw new ShardkeepError("UNKNOWN_PERSON", `${person} is new: a role is needed`, { remedy: "add --role" });
-  const { enrolled, sensor } = await client.request("finger-enrol", { person, finger, box }, { deadlineMs: enrolMs, onPart: showTouches(box) });
-  const { slot, template } = enrolled.body;
+  const { sensor, slot, template } = await enrolFinger(client, added);
   try {
     const edit = withFinger(person, roles, { name: finger, box, slot, template });
     return { ...await changeRecord(client, { edit, reason: why, unsealed: neverUnsealed }, signal), sensor };
   } catch (error) {
-    await client.request("finger-forget", { person, finger, box }).catch(() => undefined);
+    await forgetFinger(client, added);
     throw error;
   }
 }

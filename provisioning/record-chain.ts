@@ -10,19 +10,21 @@ export interface ChainStep {
   readonly sealed: boolean;
   /** Whose evidence it carries, and where; null where the authority's signature alone was enough. */
   readonly approval: { readonly client: string; readonly reason: string; readonly people: readonly { readonly person: string; readonly box: string }[] } | null;
+  /** Made with the recovery key, in place of people. */
+  readonly recovery: boolean;
 }
 
 function stepOf(record: SiteRecord): ChainStep {
-  const { approval, body: { sealed } } = record;
+  const { approval, recovery, body: { sealed } } = record;
   return {
-    ...refOf(record), sealed, approval: approval === undefined ? null : {
+    ...refOf(record), sealed, recovery: recovery !== undefined, approval: approval === undefined ? null : {
       client: approval.fields.use.by, reason: approval.fields.use.body.reason, people: approval.evidence.map(({ by, body: { person } }) => ({ person, box: by })),
     },
   };
 }
 
-export function stepLine({ version, hash, sealed, approval }: ChainStep): string {
-  const who = approval === null ? "the authority alone" : `${approval.people.map(({ person, box }) => `${person} at ${box}`).join(", ")} for ${approval.client}: ${approval.reason}`;
+export function stepLine({ version, hash, sealed, approval, recovery }: ChainStep): string {
+  const who = approval === null ? recovery ? "the recovery key" : "the authority alone" : `${approval.people.map(({ person, box }) => `${person} at ${box}`).join(", ")} for ${approval.client}: ${approval.reason}`;
   return `${version} ${hash}${sealed ? "" : " unsealed"}, by ${who}`;
 }
 

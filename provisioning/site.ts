@@ -3,7 +3,7 @@ import { z } from "zod";
 import { sitePolicy, type SiteRecord } from "../agent/protocol/site-record.ts";
 import { isChangeable } from "../agent/rules/record.ts";
 import { withPolicy } from "../agent/rules/record-edits.ts";
-import { ruleLine } from "../agent/rules/record-words.ts";
+import { recoveryLine, ruleLine } from "../agent/rules/record-words.ts";
 import { readYaml } from "../agent/runtime/config.ts";
 import { ShardkeepError } from "../agent/runtime/errors.ts";
 import { fingerprintOf } from "../agent/runtime/fingerprint.ts";
@@ -16,6 +16,8 @@ import { result } from "./output.ts";
 import { provision } from "./programs.ts";
 import { changeRecord, linesOf, reason, reasonOption } from "./record-change.ts";
 import { provenChain, stepLine } from "./record-chain.ts";
+import { recoveryCommand, recoveryKeyCommand } from "./site-recovery.ts";
+import { recoverCommand } from "./site-recover.ts";
 
 function describe({ site, body }: SiteRecord): string[] {
   const list = (title: string, lines: readonly string[]): string[] => ["", `${title}:`, ...(lines.length === 0 ? ["  none"] : lines.map((line) => `  ${line}`))];
@@ -27,6 +29,7 @@ function describe({ site, body }: SiteRecord): string[] {
     ...list("people", body.people.map(({ id, roles, fingers }) => `${id}: ${roles.join(", ") || "no role"}; ${fingers.map(({ name, box }) => `${name} at ${box}`).join(", ") || "no finger"}`)),
     ...list("clients", body.clients.map(({ id, person, admin }) => `${id}${person === undefined ? "" : ` for ${person}`}${admin ? ", administrator" : ""}`)),
     ...list("rules, the first that fits governs", body.rules.map(ruleLine)),
+    ...(body.recovery === undefined ? [] : ["", `recovery key ${recoveryLine(body.recovery)}`]),
     ...(body.noZoneHoldsThreshold === true ? ["", "no zone holds a threshold of any key's shards"] : []),
   ];
 }
@@ -101,5 +104,7 @@ function sealCommand(): Command {
 }
 
 export function siteCommand(): Command {
-  return group("site", "the site and its record", [initCommand(), approveCommand(), inviteCommand(), applyCommand(), showCommand(), sealCommand(), aclCommand()]);
+  return group("site", "the site and its record", [
+    initCommand(), approveCommand(), inviteCommand(), applyCommand(), showCommand(), sealCommand(), aclCommand(), recoveryKeyCommand(), recoveryCommand(), recoverCommand(),
+  ]);
 }

@@ -15,6 +15,14 @@ export function boxTable(boxes: Status["boxes"]): string[] {
   ]));
 }
 
+/** A box may wait alone: it was off while the others ran. */
+export function recoveryLines({ recovery, boxes }: Pick<Status, "recovery" | "boxes">): string[] {
+  return [
+    ...(recovery === null ? [] : [`RECOVERY: version ${recovery.version}, made with the recovery key, is in force in ${written(recovery.leftMs)} unless people veto it: shardkeep site recovery --none`]),
+    ...boxes.flatMap(({ box, recoveryMs }) => (recoveryMs === null ? [] : [`RECOVERY: ${box} has still to run ${written(recoveryMs)}`])),
+  ];
+}
+
 export function statusCommand(): Command {
   return command("status", "boxes, keys and site record as the coordinator sees them", ["status", "status --json --client admin/client.yaml"])
     .option(...clientOption)
@@ -25,6 +33,7 @@ export function statusCommand(): Command {
       result(options.json, status, [
         `site ${site}, coordinator ${coordinator}, record version ${siteRecord.version} (${sealed ? "sealed" : "UNSEALED"}), ${operations} operation(s) under way`,
         ...(hold === null ? [] : ["HELD: fewer than a majority of the boxes is there, so it may be our own network: nobody is declared lost"]),
+        ...recoveryLines(status),
         "",
         ...boxTable(boxes),
         "",

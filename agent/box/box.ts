@@ -3,6 +3,7 @@ import { keyRecordHash } from "../protocol/key-record.ts";
 import { boxRequests } from "../protocol/messages.ts";
 import { Refusal } from "../rules/refusal.ts";
 import { Turns } from "../runtime/turns.ts";
+import { RecoveryWait } from "../store/recovery-wait.ts";
 import { Approvals } from "./approval.ts";
 import { Attempts } from "./attempts.ts";
 import { Births } from "./birth.ts";
@@ -27,6 +28,7 @@ export type BoxSettings = Pick<BoxConfig, "heartbeatMs" | "reshardWindowMs">;
 export class Box {
   readonly #heartbeat: Heartbeat;
   readonly #reshards: Reshards;
+  readonly #recovery: RecoveryWait;
 
   /** `onNonce` is told the coordinator's latest nonce: what we send it is fresh by that. */
   constructor(parts: BoxParts, { heartbeatMs, reshardWindowMs }: BoxSettings, onNonce: (nonce: string) => void) {
@@ -51,7 +53,8 @@ export class Box {
     });
     const probe = new Probe(parts, shelf);
     const identify = new Identify(parts);
-    this.#heartbeat = new Heartbeat(parts, shelf, probe, tamper, heartbeatMs);
+    this.#recovery = new RecoveryWait(parts.records, parts);
+    this.#heartbeat = new Heartbeat(parts, shelf, probe, tamper, this.#recovery, heartbeatMs);
     parts.exchange.serve(boxRequests, tamper.guard<typeof boxRequests>({
       record: ({ chain }) => parts.records.follow(chain),
       prompt: async ({ fields, next }, call) => ({ evidence: await prompts.prompt(fields, next, call.boot, call.part) }),
@@ -100,10 +103,12 @@ export class Box {
 
   start(): void {
     this.#reshards.start();
+    this.#recovery.start();
     this.#heartbeat.start();
   }
 
   stop(): void {
+    this.#recovery.stop();
     this.#heartbeat.stop();
   }
 }

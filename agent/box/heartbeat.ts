@@ -5,6 +5,7 @@ import { isNamed } from "../runtime/errors.ts";
 import { version } from "../runtime/version.ts";
 import type { BoxParts } from "./parts.ts";
 import type { Probe } from "./probe.ts";
+import type { RecoveryWait } from "../store/recovery-wait.ts";
 import type { Shelf } from "./shelf.ts";
 import type { Tamper } from "./tamper.ts";
 
@@ -20,6 +21,7 @@ export class Heartbeat {
   readonly #shelf: Shelf;
   readonly #probe: Probe;
   readonly #tamper: Tamper;
+  readonly #recovery: RecoveryWait;
   readonly #everyMs: number;
   readonly #startedAt: number;
   #counter = 0;
@@ -28,11 +30,12 @@ export class Heartbeat {
   #heardAt = -Infinity;
   #cancel: () => void = () => undefined;
 
-  constructor(parts: BoxParts, shelf: Shelf, probe: Probe, tamper: Tamper, everyMs: number) {
+  constructor(parts: BoxParts, shelf: Shelf, probe: Probe, tamper: Tamper, recovery: RecoveryWait, everyMs: number) {
     this.#parts = parts;
     this.#shelf = shelf;
     this.#probe = probe;
     this.#tamper = tamper;
+    this.#recovery = recovery;
     this.#everyMs = everyMs;
     this.#startedAt = parts.clock.now();
   }
@@ -86,7 +89,9 @@ export class Heartbeat {
     const sensor = await this.#sensor();
     const verified = await this.#probe.verifyNext();
     const inventory = this.#shelf.inventory();
-    panel?.is({ well: isWell({ hsm, sensor }), coordinator: clock.now() - this.#heardAt < this.#everyMs * silentBeats, locked: this.#tamper.locked });
+    const recovery = this.#recovery.state;
+    // A recovery that nobody knows of is a theft: who stands at the box sees that something is amiss.
+    panel?.is({ well: recovery === undefined && isWell({ hsm, sensor }), coordinator: clock.now() - this.#heardAt < this.#everyMs * silentBeats, locked: this.#tamper.locked });
     return {
       counter: ++this.#counter,
       nonce: nonces.issue(),
@@ -94,6 +99,7 @@ export class Heartbeat {
       hsm, sensor, inventory, verified, ...(panel === undefined ? {} : { panel: panel.claims }),
       // The list goes out when it changed, and now and then in case that beat was lost.
       ...(inventory !== this.#toldInventory || this.#counter % 15 === 1 ? { holdings: [...this.#shelf.holdings()] } : {}),
+      ...(recovery === undefined ? {} : { recovery }),
       uptimeS: Math.floor((clock.now() - this.#startedAt) / 1000),
       version,
     };

@@ -4,6 +4,7 @@ import { refOf, siteRecord, type SiteRecord, type SiteRecordRef } from "../proto
 import { statementHash } from "../protocol/statement.ts";
 import { stands, type Quarantine } from "../rules/conviction.ts";
 import { judgeStep } from "../rules/record-step.ts";
+import { awaitedOf, isAwaited, type Awaited } from "../rules/recovery.ts";
 import type { Judge } from "../rules/judge.ts";
 import { Refusal } from "../rules/refusal.ts";
 import { isNamed, ShardkeepError } from "../runtime/errors.ts";
@@ -24,7 +25,9 @@ export class RecordKeeper {
   #current: SiteRecord;
   readonly #quarantines: Map<string, Quarantine>;
   readonly #turns = new Turns();
+  #pending: SiteRecord | undefined;
   #onChange: (before: SiteRecord, after: SiteRecord) => void = () => undefined;
+  #onAwaited: () => void = () => undefined;
 
   constructor(store: Store, log: Log) {
     const record = getJson(store, "site-record", siteRecord);
@@ -32,6 +35,7 @@ export class RecordKeeper {
     this.#store = store;
     this.#log = log;
     this.#current = record;
+    this.#pending = getJson(store, "recovery", siteRecord);
     this.#quarantines = new Map(entriesJson(store, "quarantine/", quarantine).map(([, entry]) => [entry.box, entry]));
   }
 
@@ -54,6 +58,16 @@ export class RecordKeeper {
     this.#onChange = handler;
   }
 
+  /** A version under the recovery key that is not yet in force: whoever owns this box counts its running time. */
+  get awaited(): Awaited | undefined {
+    return awaitedOf(this.#current, this.#pending);
+  }
+
+  /** Called once what is awaited is durable, and once it has come or gone. */
+  onAwaited(handler: () => void): void {
+    this.#onAwaited = handler;
+  }
+
   isQuarantined(box: string): boolean {
     const known = this.#quarantines.get(box);
     return known !== undefined && stands(known, this.#current.body);
@@ -64,7 +78,10 @@ export class RecordKeeper {
     return { box, siteRecord: this.#current, honours, coordinatorBoot, isQuarantined: (other) => this.isQuarantined(other) };
   }
 
-  /** Walks the chain version by version; versions it already has are skipped, a second of one version alarms. */
+  /**
+   * Walks the chain version by version; versions it already has are skipped, a second of one version alarms. One under the
+   * recovery key waits, and with it all that follow.
+   */
   follow(chain: readonly SiteRecord[]): Promise<SiteRecordRef> {
     // One chain at a time: two that were both checked against one version would give it two successors.
     return this.#turns.run(() => this.#follow(chain));
@@ -79,13 +96,38 @@ export class RecordKeeper {
         if (isNamed(error) && error.code === "RECORD_FORK") this.#log.error("site record forked", { version: next.body.version });
         throw error;
       }
-      await this.#store.commit([putJson("site-record", next)]);
-      const before = this.#current;
-      this.#current = next;
-      this.#log.info("site record", { version: next.body.version, sealed: next.body.sealed });
-      this.#onChange(before, next);
+      if (next.recovery !== undefined) {
+        await this.#await(next);
+        break;
+      }
+      await this.#take(next);
     }
     return this.ref;
+  }
+
+  /** Its delay is over: it comes into force, unless another version has. */
+  ripen(hash: string): Promise<void> {
+    return this.#turns.run(async () => {
+      if (this.#pending !== undefined && statementHash(this.#pending) === hash) await this.#take(this.#pending);
+    });
+  }
+
+  async #await(next: SiteRecord): Promise<void> {
+    if (isAwaited(this.#pending, statementHash(next))) return;
+    await this.#store.commit([putJson("recovery", next)]);
+    this.#pending = next;
+    this.#onAwaited();
+  }
+
+  /** With any version what waited is past: it came, or was vetoed (protocol.md §2). */
+  async #take(next: SiteRecord): Promise<void> {
+    await this.#store.commit([putJson("site-record", next), { del: "recovery" }]);
+    const before = this.#current;
+    this.#current = next;
+    this.#pending = undefined;
+    this.#log.info("site record", { version: next.body.version, sealed: next.body.sealed });
+    this.#onChange(before, next);
+    this.#onAwaited();
   }
 
   /** Evidence of `box` counts no more; only a version of the record after `since` lifts it (protocol.md §8). Throws UNKNOWN_BOX. */

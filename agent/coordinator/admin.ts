@@ -2,11 +2,11 @@ import { challengeSecretContext, type BoxAnswer } from "../protocol/joining.ts";
 import type { z } from "zod";
 import { signerOf } from "../hsm/client.ts";
 import { boxRequests, type clientRequests } from "../protocol/messages.ts";
-import type { SiteRecord } from "../protocol/site-record.ts";
+import type { Recovery, SiteRecord } from "../protocol/site-record.ts";
 import { signStatement } from "../protocol/statement.ts";
 import { isByBox } from "../rules/birth.ts";
 import { JoinError, judgeBoxRequest } from "../rules/joining.ts";
-import { withBox, withClient, withoutBox, withoutClient } from "../rules/record-edits.ts";
+import { withBox, withClient, withoutBox, withoutClient, withRecovery } from "../rules/record-edits.ts";
 import { Refusal } from "../rules/refusal.ts";
 import { bytesOf, toBase64url } from "../runtime/encoding.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
@@ -61,6 +61,12 @@ export async function retireBox({ site }: CoordinatorParts, fleet: Fleet, box: s
   if (!site.current.body.sealed) return await site.change(withoutBox(box));
   await fleet.retire(box);
   return site.current;
+}
+
+/** `site recovery` before the seal. */
+export async function setRecovery(parts: CoordinatorParts, recovery: Recovery | null): Promise<SiteRecord> {
+  requireUnsealed(parts);
+  return await parts.site.change(withRecovery(recovery ?? undefined));
 }
 
 /** `client remove` before the seal. */

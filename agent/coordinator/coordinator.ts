@@ -2,7 +2,7 @@ import { clientRequests, type boxStatus } from "../protocol/messages.ts";
 import type { BoxAnswer } from "../protocol/joining.ts";
 import { topic } from "../protocol/topics.ts";
 import type { z } from "zod";
-import { approveBox, approveClient, enrolAt, enrolPerson, forgetAt, identifyBox, removeClient, removePerson, requireAdmin, retireBox } from "./admin.ts";
+import { approveBox, approveClient, enrolAt, enrolPerson, forgetAt, identifyBox, removeClient, removePerson, requireAdmin, retireBox, setRecovery } from "./admin.ts";
 import { Fleet } from "./fleet.ts";
 import { InUse } from "./in-use.ts";
 import { Invitations } from "./invitations.ts";
@@ -11,6 +11,7 @@ import { keyStatuses, pageOf, showKey } from "./key-status.ts";
 import { Operations } from "./operations.ts";
 import type { CoordinatorParts } from "./parts.ts";
 import { Journal } from "./reshard/journal.ts";
+import { SiteRecovery } from "./recovery.ts";
 import { Resharder } from "./reshard/resharder.ts";
 import { isWell } from "../rules/liveness.ts";
 import { Tampers } from "./tampers.ts";
@@ -27,6 +28,7 @@ export class Coordinator {
   readonly #operations: Operations;
   readonly #journal: Journal;
   readonly #resharder: Resharder;
+  readonly #recovery: SiteRecovery;
   #counter = 0;
   #beatAt = -Infinity;
   #cancel: () => void = () => undefined;
@@ -40,6 +42,7 @@ export class Coordinator {
     const inUse = new InUse();
     this.#resharder = new Resharder(parts, this.#fleet, this.#keys, this.#journal, inUse);
     this.#operations = new Operations(parts, this.#fleet, this.#keys, this.#resharder, inUse);
+    this.#recovery = new SiteRecovery(parts, this.#fleet);
     const tampers = new Tampers(parts, this.#fleet);
     this.#fleet.onHeard((box, holdings) => { this.#keys.drive(box, holdings); });
     parts.site.onChange(() => {
@@ -67,12 +70,14 @@ export class Coordinator {
     void this.#publishRecord();
     void this.#forgetRetired();
     again();
+    this.#recovery.start();
     this.#fleet.start();
     this.#resharder.start();
   }
 
   stop(): void {
     this.#cancel();
+    this.#recovery.stop();
     this.#fleet.stop();
     this.#resharder.stop();
   }
@@ -143,6 +148,8 @@ export class Coordinator {
       "box-retire": async ({ box }, call) => { admin(call.from); return { record: await retireBox(parts, this.#fleet, box) }; },
       "client-remove": async ({ client }, call) => { admin(call.from); return { record: await removeClient(parts, client) }; },
       "box-identify": async ({ box, forMs }, call) => { admin(call.from); return await identifyBox(parts, this.#fleet, box, forMs); },
+      "recovery-key": async ({ recovery }, call) => { admin(call.from); return { record: await setRecovery(parts, recovery) }; },
+      "site-recover": ({ body, recovery }) => this.#recovery.ask(body, recovery),
       "person-remove": async ({ person }, call) => { admin(call.from); return { record: await removePerson(parts, person) }; },
     });
   }
@@ -156,6 +163,7 @@ export class Coordinator {
       ...pageOf(keyStatuses(this.#keys, this.#journal, this.#resharder, (box) => this.#fleet.isLive(box)), after),
       operations: this.#operations.count,
       hold: this.#fleet.hold ? "our-network" : null,
+      recovery: this.#recovery.status,
     };
   }
 
@@ -167,6 +175,7 @@ export class Coordinator {
       holdings: this.#fleet.holdingsOf(box).length, siteRecord: beat?.siteRecord?.version ?? 0,
       sinceMs: Math.round(this.#fleet.sinceMs(box)),
       panel: beat === undefined ? "unknown" : beat.panel?.state ?? "none", panelEmulated: beat?.panel?.emulated ?? false, degraded: beat !== undefined && !isWell(beat),
+      recoveryMs: beat?.recovery?.leftMs ?? null,
     };
   }
 }

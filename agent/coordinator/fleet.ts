@@ -1,5 +1,6 @@
 import { boxHeartbeat, events, inventoryHash, type BoxHeartbeat, type Holding, type Liveness } from "../protocol/heartbeat.ts";
 import { boxRequests } from "../protocol/messages.ts";
+import { refOf } from "../protocol/site-record.ts";
 import type { CoordinatorParts } from "./parts.ts";
 import { Quarantines } from "./quarantine.ts";
 import { Watch } from "./watch.ts";
@@ -186,7 +187,8 @@ export class Fleet {
   #bringUpToDate(box: string, beat: BoxHeartbeat): void {
     const { ref } = this.#parts.site;
     this.#quarantines.tell(box);
-    if ((beat.siteRecord?.version ?? 0) < ref.version) void this.#offerRecord(box);
+    const known = beat.siteRecord?.version ?? 0;
+    if (known < ref.version || (known === ref.version && this.#parts.site.awaited !== undefined)) void this.offerRecord(box);
     // It has taken another successor than ours: somebody else has the authority's key, or we were set back.
     const isForked = beat.siteRecord?.version === ref.version && beat.siteRecord.hash !== ref.hash;
     if (isForked && !this.#forked.has(box)) this.#parts.log.error("site record forked", { box, version: ref.version });
@@ -202,17 +204,24 @@ export class Fleet {
     const { version } = this.#parts.site.ref;
     if (this.#announced?.version !== version) {
       for (const { id } of this.#parts.site.current.body.boxes) if (!this.isQuarantined(id)) this.#watch.step(id, { type: "readmitted" });
-      this.#announced = { version, boxes: new Map(this.live().map((box) => [box, this.#offerRecord(box)])) };
+      this.#announced = { version, boxes: new Map(this.live().map((box) => [box, this.offerRecord(box)])) };
     }
     return this.#announced.boxes;
   }
 
-  async #offerRecord(box: string): Promise<boolean> {
+  /**
+   * Offers `box` what it has not heard of; false unless it then works with our version. What it is to wait for it is told
+   * once: a box that was away has its own delay before it, while the others may be versions ahead.
+   */
+  async offerRecord(box: string): Promise<boolean> {
     const { exchange, site, log } = this.#parts;
-    const chain = site.after(this.beatOf(box)?.siteRecord?.version ?? 0);
+    const beat = this.beatOf(box);
+    const chain = site.offer(beat?.siteRecord?.version ?? 0);
+    const [next] = chain;
+    const { version } = site.ref;
+    if (next !== undefined && beat?.recovery?.hash === refOf(next).hash) return false;
     try {
-      if (chain.length > 0) await exchange.request(boxRequests, "record", box, { chain });
-      return true;
+      return next === undefined || (await exchange.request(boxRequests, "record", box, { chain })).version >= version;
     } catch (error) {
       log.warn("site record not taken", { box, error: String(error) });
       return false;

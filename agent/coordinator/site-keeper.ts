@@ -2,10 +2,11 @@ import type { z } from "zod";
 import { signerOf, type Hsm } from "../hsm/client.ts";
 import type { Approval } from "../protocol/approval.ts";
 import { mostMessageBytes } from "../protocol/envelope.ts";
-import { refOf, siteRecord, type finger, type SitePolicy, type SiteRecord, type SiteRecordBody, type SiteRecordRef } from "../protocol/site-record.ts";
-import { signStatement } from "../protocol/statement.ts";
+import { recordHashOf, refOf, siteRecord, type finger, type SitePolicy, type SiteRecord, type SiteRecordBody, type SiteRecordRef } from "../protocol/site-record.ts";
+import { signStatement, statementHash } from "../protocol/statement.ts";
 import { nextBody, withFinger, withoutPerson, withPolicy, type Edit } from "../rules/record-edits.ts";
 import { judgeStep } from "../rules/record-step.ts";
+import { awaitedOf, isAwaited, judgeRecoveryAsked, type Awaited } from "../rules/recovery.ts";
 import { Refusal } from "../rules/refusal.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
 import { Turns } from "../runtime/turns.ts";
@@ -30,7 +31,9 @@ export class SiteKeeper {
   /** The version that is being committed. */
   #taking: number | undefined;
   readonly #turns = new Turns();
+  #pending: SiteRecord | undefined;
   #onChange: (record: SiteRecord) => void = () => undefined;
+  #onAwaited: () => void = () => undefined;
 
   constructor(store: Store, hsm: Hsm) {
     const record = getJson(store, "site-record", siteRecord);
@@ -38,6 +41,7 @@ export class SiteKeeper {
     this.#store = store;
     this.#hsm = hsm;
     this.#current = record;
+    this.#pending = getJson(store, "recovery", siteRecord);
   }
 
   get current(): SiteRecord {
@@ -50,6 +54,16 @@ export class SiteKeeper {
 
   onChange(handler: (record: SiteRecord) => void): void {
     this.#onChange = handler;
+  }
+
+  /** A version under the recovery key that is not yet in force here. */
+  get awaited(): Awaited | undefined {
+    return awaitedOf(this.#current, this.#pending);
+  }
+
+  /** Called once what is awaited is durable, and once it has come or gone. */
+  onAwaited(handler: () => void): void {
+    this.#onAwaited = handler;
   }
 
   /** Identity key of a box or client of this site, or the coordinator's own. */
@@ -83,6 +97,11 @@ export class SiteKeeper {
       });
   }
 
+  /** What a box at `version` has to hear: the versions after it, and when it has those the one that waits. */
+  offer(version: number): SiteRecord[] {
+    return version === this.#current.body.version && this.#pending !== undefined ? [this.#pending] : this.after(version);
+  }
+
   /** Makes, checks, stores and announces the next version of an unsealed record; one change at a time. */
   change(edit: Edit): Promise<SiteRecord> {
     return this.#turns.run(async () => this.#take(await this.#sign(nextBody(this.#current, edit)), () => false));
@@ -99,6 +118,29 @@ export class SiteKeeper {
     });
   }
 
+  /**
+   * A version under the recovery key: signed and durable, so that every box hears of it, and in force here only when
+   * {@link ripen} is called. The authority so signs a second successor if people veto this one; boxes that took that
+   * refuse this. Asked again for the same, nothing happens. Rejects with RecordError.
+   */
+  recover(body: SiteRecordBody, recovery: string): Promise<void> {
+    return this.#turns.run(async () => {
+      if (isAwaited(this.#pending, recordHashOf(this.#current, body))) return;
+      judgeRecoveryAsked(this.#current, body, recovery);
+      const next = { ...await this.#sign(body), recovery };
+      await this.#store.commit([putJson("recovery", next)]);
+      this.#pending = next;
+      this.#onAwaited();
+    });
+  }
+
+  /** Its delay is over: it comes into force, unless another version has. */
+  ripen(hash: string): Promise<void> {
+    return this.#turns.run(async () => {
+      if (this.#pending !== undefined && statementHash(this.#pending) === hash) await this.#take(this.#pending, () => false);
+    });
+  }
+
   async #sign(body: SiteRecordBody): Promise<SiteRecord> {
     const { site, by } = this.#current;
     return await signStatement(signerOf(this.#hsm, "authority"), "site-record", site, by, body);
@@ -111,12 +153,14 @@ export class SiteKeeper {
     const history = String(current.body.version).padStart(10, "0");
     this.#taking = next.body.version;
     try {
-      await this.#store.commit([putJson(`site-record/${history}`, current), putJson("site-record", next)]);
+      await this.#store.commit([putJson(`site-record/${history}`, current), putJson("site-record", next), { del: "recovery" }]);
     } finally {
       this.#taking = undefined;
     }
     this.#current = next;
+    this.#pending = undefined;
     this.#onChange(next);
+    this.#onAwaited();
     return next;
   }
 

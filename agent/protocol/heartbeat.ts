@@ -45,6 +45,8 @@ export const boxHeartbeat = z.looseObject({
   holdings: z.array(holding).max(3000).optional(),
   /** The next shard in turn was opened and its digest checked: a heartbeat that only pings is a lie. */
   verified: z.strictObject({ key: label, ok: z.boolean() }).nullable(),
+  /** A version under the recovery key waits here; `leftMs` of this box's own running time are left. */
+  recovery: z.looseObject({ version: counter, hash, leftMs: z.int().min(0) }).optional(),
   uptimeS: z.int().min(0),
   /** Resident memory of the agent, MiB. */
   memoryMiB: z.int().min(0).optional(),

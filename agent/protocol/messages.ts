@@ -4,12 +4,12 @@ import { evidence, enrolled } from "./evidence.ts";
 import { boxHeartbeat, liveness } from "./heartbeat.ts";
 import { boxAnswer, boxRequest } from "./joining.ts";
 import { activated, certifiedRecord, check, deal, join, keyRecord, plan, prepared, sealed } from "./key-record.ts";
-import { base64url, counter, hash, id, label, publicKey, random128, sealedUpTo } from "./primitives.ts";
+import { base64url, counter, hash, id, label, publicKey, random128, sealedUpTo, signature } from "./primitives.ts";
 import { anyFields, enclaveKeys, requestFields, use } from "./request.ts";
 import {
   batchActivated, batchBurn, batchDestroyed, batchPrepared, batchResolved, burial, mostBatchKeys, provedUse, reshardCheck, reshardDeal, reshardedRecord, reshardPlan, settlement,
 } from "./reshard.ts";
-import { rule, sitePolicy, siteRecord, siteRecordBody, siteRecordRef } from "./site-record.ts";
+import { recovery, rule, sitePolicy, siteRecord, siteRecordBody, siteRecordRef } from "./site-record.ts";
 
 /**
  * The requests that cross the wire, each with its answer; `part` is what may come before the answer.
@@ -152,7 +152,11 @@ export const boxStatus = z.strictObject({
   panel: z.string(), panelEmulated: z.boolean(),
   /** It works, but its HSM, its sensor or its panel is not in order. */
   degraded: z.boolean(),
+  /** How long it has still to run until a version under the recovery key is in force there; null where none waits. */
+  recoveryMs: z.int().min(0).nullable(),
 });
+/** A version under the recovery key that waits: `leftMs` of the coordinator's own running time are left. */
+export const recoveryStatus = z.strictObject({ version: counter, hash, leftMs: z.int().min(0) });
 /** What is left of a past epoch, or of an attempt at the next one that was burnt. */
 export const exposure = z.strictObject({ epoch: counter, attempt: counter, threshold: z.int(), open: z.array(id), software: z.int(), hardware: z.int() });
 export const keyStatus = z.strictObject({
@@ -187,6 +191,7 @@ export const clientRequests = {
       site: id, coordinator: id, siteRecord: siteRecordRef, sealed: z.boolean(), boxes: z.array(boxStatus), keys: z.array(keyStatus), operations: z.int(),
       /** Too few boxes are there at once: nobody is declared lost, nothing irreversible is begun. */
       hold: z.literal("our-network").nullable(),
+      recovery: recoveryStatus.nullable(),
       /** There only where the keys, in the order of their names, are more than one message: the next begin after this one. */
       next: label.optional(),
     }),
@@ -236,6 +241,10 @@ export const clientRequests = {
   },
   /** Takes a finger that no version took in out of the sensor again. */
   "finger-forget": { request: z.strictObject({ person: id, finger: label, box: id }), response: nothing },
+  /** Names the recovery key, or with null none, while the record is unsealed. */
+  "recovery-key": { request: z.strictObject({ recovery: recovery.nullable() }), response: z.strictObject({ record: siteRecord }) },
+  /** A version under the recovery key. The answer carries no record: it is in force only when its delay is over. */
+  "site-recover": { request: z.strictObject({ body: siteRecordBody, recovery: signature }), response: recoveryStatus },
   "person-remove": { request: z.strictObject({ person: id }), response: z.strictObject({ record: siteRecord }) },
 } as const satisfies RequestTable;
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { approval } from "./approval.ts";
-import { counter, hash, id, label, publicKey } from "./primitives.ts";
+import { canonical } from "./canonical.ts";
+import { counter, hash, id, label, publicKey, signature } from "./primitives.ts";
 import { siteRecordRef, type SiteRecordRef } from "./request.ts";
 import { rule } from "./site-rule.ts";
 import { statement, statementHash, type Signed } from "./statement.ts";
@@ -26,6 +27,15 @@ export const sitePolicy = z.strictObject({
 });
 export type SitePolicy = z.infer<typeof sitePolicy>;
 
+const dayMs = 86_400_000;
+
+/**
+ * Who may give the site new administrators when it has none (docs/decisions/0009): an ES256 key that is made offline and
+ * split among custodians. What it signs comes into force at a party that has itself run for `delayMs` since it heard of it.
+ */
+export const recovery = z.strictObject({ key: publicKey, delayMs: z.int().min(1000).max(366 * dayMs) });
+export type Recovery = z.infer<typeof recovery>;
+
 export const siteRecordBody = z.strictObject({
   version: counter,
   previous: hash.nullable(),
@@ -45,13 +55,15 @@ export const siteRecordBody = z.strictObject({
   noZoneHoldsThreshold: z.boolean().optional(),
   /** Boxes and clients that have left. Old key records and shards go by these names: they are nobody else's ever again. */
   retired: z.array(id).max(10_000).optional(),
+  recovery: recovery.optional(),
 });
 export type SiteRecordBody = z.infer<typeof siteRecordBody>;
 /**
  * A version as it travels: signed by the authority, and once the version before it is sealed with the approval under
- * rule `record` of that one (protocol.md §2). The approval is not under the signature: it names the version's hash.
+ * rule `record` of that one (protocol.md §2), or in its place the recovery key's signature over {@link recoveryMessage}.
+ * Neither is under the authority's signature: both name the version's hash.
  */
-export const siteRecord = statement("site-record", siteRecordBody).extend({ approval: approval.optional() });
+export const siteRecord = statement("site-record", siteRecordBody).extend({ approval: approval.optional(), recovery: signature.optional() });
 export type SiteRecord = z.infer<typeof siteRecord>;
 
 export function refOf(record: Signed<SiteRecordBody>): SiteRecordRef {
@@ -61,4 +73,9 @@ export function refOf(record: Signed<SiteRecordBody>): SiteRecordRef {
 /** The hash that a version will have: what its approval names, before anybody has signed it. */
 export function recordHashOf({ site, by }: Pick<SiteRecord, "site" | "by">, body: SiteRecordBody): string {
   return statementHash({ type: "site-record", site, by, body, sig: "" });
+}
+
+/** What the recovery key signs: one step of this site's record, from hash to hash. */
+export function recoveryMessage(site: string, previous: string, next: string): Uint8Array {
+  return canonical("site-recovery", site, { previous, next });
 }

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { recordHashOf, type finger, type SitePolicy, type SiteRecord, type SiteRecordBody } from "../protocol/site-record.ts";
+import { recordHashOf, type finger, type Recovery, type SitePolicy, type SiteRecord, type SiteRecordBody } from "../protocol/site-record.ts";
 import { statementHash } from "../protocol/statement.ts";
 
 /** What a version says, without its place in the chain. */
@@ -9,6 +9,11 @@ export type Edit = (body: SiteRecordBody) => Content;
 /** The body of the version after `current`. */
 export function nextBody(current: SiteRecord, edit: Edit): SiteRecordBody {
   return { ...edit(current.body), version: current.body.version + 1, previous: statementHash(current) };
+}
+
+/** One edit after the other, as one. */
+export function inTurn(...edits: readonly Edit[]): Edit {
+  return (body) => edits.reduce<SiteRecordBody>((at, edit) => ({ ...edit(at), version: body.version, previous: body.previous }), body);
 }
 
 /** Roles, people's roles, clients' persons, rules and the limit of zones; boxes, keys and fingers stay as they are. */
@@ -77,6 +82,11 @@ export function withoutClient(client: string): Edit {
 /** Lifts the quarantine of a box: its evidence counts again from the next version on (protocol.md §8). */
 export function withReadmitted(box: string): Edit {
   return (body) => ({ ...body, boxes: body.boxes.map((one) => (one.id === box ? { ...one, readmitted: body.version + 1 } : one)) });
+}
+
+/** Names the recovery key, another one in its place, or none. */
+export function withRecovery(recovery: Recovery | undefined): Edit {
+  return (body) => ({ ...body, recovery });
 }
 
 /** Whether `next` lifts the quarantine of one box and says nothing else: what rule `readmit` is enough for. */

@@ -5,6 +5,7 @@ import { judgeAsked, requireAttested, requireRecord } from "./judge.ts";
 import { ruleFor } from "./policy.ts";
 import { checkContent, checkPlace, RecordError } from "./record.ts";
 import { isReadmission } from "./record-edits.ts";
+import { judgeRecovery } from "./recovery.ts";
 
 /** Whether this box was in quarantine while `version` was in force; what came later says nothing of an approval from then. */
 export type QuarantinedAt = (box: string, version: number) => boolean;
@@ -12,21 +13,23 @@ export type QuarantinedAt = (box: string, version: number) => boolean;
 /**
  * Whether `next` may follow `current` (protocol.md §2). While `current` is unsealed the authority's signature is enough;
  * from then on `next` carries the evidence of people of `current`, under rule `record` of `current` (where it only lifts
- * a quarantine rule `readmit` will do), for exactly this step. Nothing in it ages: a box that was away for months judges it as those did that were there. Throws
+ * a quarantine rule `readmit` will do), for exactly this step, or the recovery key's signature: then it may follow, but
+ * only when its delay is over, which is the caller's to count. Nothing in it ages: a box that was away for months judges it as those did that were there. Throws
  * RecordError or Refusal; nothing is changed.
  */
 export function judgeStep(current: SiteRecord, next: SiteRecord, isQuarantinedAt: QuarantinedAt): void {
-  const { approval, body } = next;
+  const { approval, recovery, body } = next;
   if (!verifyStatement(next, current.site, current.body.authority) || next.by !== current.by) {
     throw new RecordError("RECORD_FORGED", `version ${body.version} of the site record is not signed by the site authority`);
   }
   checkPlace(current, body);
-  if (current.body.sealed && approval === undefined) {
+  if (current.body.sealed && approval === undefined && recovery === undefined) {
     throw new RecordError("RECORD_SEALED", `a sealed site record changes only with the fingers that its rule \`record\` asks for, and version ${body.version} comes without`, { remedy: "`shardkeep site apply FILE` asks for them" });
   }
   checkContent(current, body);
+  if (approval !== undefined && (recovery !== undefined || !current.body.sealed)) throw new RecordError("RECORD_INVALID", `version ${body.version} comes with an approval that it does not need`);
+  if (recovery !== undefined) judgeRecovery(current, body, recovery);
   if (approval === undefined) return;
-  if (!current.body.sealed) throw new RecordError("RECORD_INVALID", `version ${body.version} comes with an approval that it does not need`);
   const { fields, evidence } = approval;
   const { operation, commitment } = fields.use.body;
   requireRecord(fields, current);

@@ -1,11 +1,17 @@
 import { fingerprintOf } from "../runtime/fingerprint.ts";
-import type { Rule, SiteRecordBody } from "../protocol/site-record.ts";
+import type { Recovery, Rule, SiteRecordBody } from "../protocol/site-record.ts";
 
 /** A rule in one line: who may approve what. */
 export function ruleLine(rule: Rule): string {
   const who = rule.require.map((one) => ("role" in one ? `${one.people} × ${one.role}` : one.person)).join(" + ");
   const where = rule.distinctBoxes ? ", each at another box" : "";
   return `${rule.key} ${rule.resource}: ${rule.operations.join(", ")} need ${who}${where}; requester ${rule.requester}, confirm ${rule.confirm}${rule.limit === undefined ? "" : `, at most ${rule.limit}`}`;
+}
+
+/** Who may recover the site, and how long every box then still goes by the version before. */
+export function recoveryLine({ key, delayMs }: Recovery): string {
+  const hours = delayMs / 3_600_000;
+  return `${fingerprintOf(key)}, in force after ${Number.isInteger(hours) ? `${hours} h` : `${delayMs / 1000} s`} of each box's own running time`;
 }
 
 /** Everything in which two versions can differ, each as a list of lines that stand or fall by themselves. */
@@ -22,6 +28,7 @@ function linesOf(body: SiteRecordBody): Readonly<Record<string, readonly string[
     rule: body.rules.map(ruleLine),
     "limit of zones": body.noZoneHoldsThreshold === true ? ["no zone holds a threshold of any key's shards"] : [],
     "retired name": body.retired ?? [],
+    "recovery key": body.recovery === undefined ? [] : [recoveryLine(body.recovery)],
     seal: body.sealed ? ["sealed"] : [],
   };
 }

@@ -6,6 +6,7 @@ import { fits, mayAttest, mostPeople, ruleFor, slotsOf } from "./policy.ts";
 
 export class RecordError extends ShardkeepError<
   "RECORD_INVALID" | "RECORD_FORGED" | "RECORD_GAP" | "RECORD_FORK" | "RECORD_OLD" | "RECORD_SEALED" | "RECORD_UNCHANGEABLE" | "RECORD_NOT_APPROVED"
+  | "RECORD_NOT_RECOVERABLE" | "RECORD_RECOVERY_FORGED" | "RECORD_RECOVERY_TOO_WIDE" | "RECORD_RECOVERY_PENDING"
 > {}
 
 /** What the schema cannot say: names that are taken twice or do not exist. All problems at once. */
@@ -16,6 +17,8 @@ export function recordProblems(record: SiteRecordBody): string[] {
   };
   twice("id", [record.coordinator.id, ...record.boxes.map((box) => box.id), ...record.clients.map((client) => client.id), ...record.retired ?? []]);
   twice("identity key", [record.coordinator.key, ...record.boxes.map((box) => box.key), ...record.clients.map((client) => client.key)]);
+  // Kept by custodians, it is nobody's who is on the network (protocol.md §2).
+  if (record.recovery !== undefined && [record.authority, record.coordinator.key, ...[...record.boxes, ...record.clients].map(({ key }) => key)].includes(record.recovery.key)) problems.push("the recovery key is somebody's identity key");
   twice("person", record.people.map((person) => person.id));
   twice("role", record.roles);
   const people = new Set(record.people.map((person) => person.id));

@@ -1,4 +1,4 @@
-import { createECDH } from "node:crypto";
+import { createECDH, type ECDH } from "node:crypto";
 import { secretBytes, wipe } from "./secrets.ts";
 
 /** PKCS #8 of a P-256 key (RFC 5208, RFC 5915) up to the scalar, and between scalar and point. */
@@ -20,11 +20,37 @@ export interface KeyPair {
  */
 export function generateKeyPair(): KeyPair {
   const pair = createECDH("prime256v1");
-  const point = pair.generateKeys();
+  pair.generateKeys();
+  return exported(pair);
+}
+
+/**
+ * The pair of a private scalar of 32 bytes, which stays the caller's to wipe. Throws as node:crypto does where it is none
+ * of this curve's.
+ */
+export function keyPairOf(scalar: Uint8Array): KeyPair {
+  const pair = createECDH("prime256v1");
+  pair.setPrivateKey(scalar);
+  return exported(pair);
+}
+
+/** A fresh private scalar, 32 bytes in secret memory that the caller wipes. */
+export function generateScalar(): Uint8Array<ArrayBuffer> {
+  const pair = createECDH("prime256v1");
+  pair.generateKeys();
+  const made = pair.getPrivateKey();
+  const scalar = secretBytes(scalarLength);
+  scalar.set(made, scalarLength - made.length); // leading zeros are left out there
+  wipe(made);
+  return scalar;
+}
+
+function exported(pair: ECDH): KeyPair {
+  const point = pair.getPublicKey();
   const scalar = pair.getPrivateKey();
   const pkcs8 = secretBytes(head.length + scalarLength + middle.length + point.length);
   pkcs8.set(head);
-  pkcs8.set(scalar, head.length + scalarLength - scalar.length); // leading zeros are left out there
+  pkcs8.set(scalar, head.length + scalarLength - scalar.length);
   pkcs8.set(middle, head.length + scalarLength);
   pkcs8.set(point, head.length + scalarLength + middle.length);
   wipe(scalar);

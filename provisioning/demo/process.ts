@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { createWriteStream, type WriteStream } from "node:fs";
+import { closeSync, createWriteStream, openSync, type WriteStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { root } from "#paths";
 import { ShardkeepError } from "../../agent/runtime/errors.ts";
@@ -21,14 +21,16 @@ export class SiteProcess {
   readonly #listeners = new Set<() => void>();
   #over = false;
 
-  /** `entry` is a compiled file relative to dist/. */
-  constructor(name: string, entry: string, args: readonly string[], logFile: string) {
+  /** `entry` is a compiled file relative to dist/; `input`, if there is one, a file that it reads as stdin. */
+  constructor(name: string, entry: string, args: readonly string[], logFile: string, input?: string) {
     this.name = name;
     this.#log = createWriteStream(logFile, { flags: "a" });
+    const stdin = input === undefined ? "ignore" : openSync(input, "r");
     // Ends with the demo, also when the demo is killed.
     this.#child = spawn("setpriv", ["--pdeathsig", "KILL", "--", process.execPath, `${root}dist/${entry}`, ...args], {
-      stdio: ["ignore", "pipe", "pipe"], env: cleanEnvironment(),
+      stdio: [stdin, "pipe", "pipe"], env: cleanEnvironment(),
     });
+    if (typeof stdin === "number") closeSync(stdin);
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       if (stream !== null) createInterface({ input: stream }).on("line", (line) => { this.#take(line); });
     }

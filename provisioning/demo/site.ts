@@ -98,9 +98,21 @@ export class DemoSite extends ProcessSite {
     return this.path(`${box}.request.json`);
   }
 
-  /** A command of the administrator's, as a process; what it says is waited for. */
-  command(name: string, args: readonly string[]): SiteProcess {
-    return new SiteProcess(name, "provisioning/main.js", [...args, "--client", this.path("coordinator", "clients", "admin", "client.yaml")], this.path("log", `${name}.log`));
+  /** A command of the administrator's, as a process; what it says is waited for. `input`: a file that it reads as stdin. */
+  command(name: string, args: readonly string[], input?: string): SiteProcess {
+    return new SiteProcess(name, "provisioning/main.js", [...args, "--client", this.path("coordinator", "clients", "admin", "client.yaml")], this.path("log", `${name}.log`), input);
+  }
+
+  /** Follows with an emulated finger what a command that enrols says about the sensor of `box`, until it says `end`. */
+  async enrolBy(command: SiteProcess, box: BoxId, finger: string, end: RegExp): Promise<void> {
+    const sensor = this.sensor(box);
+    const wanted = new RegExp(`^${box}: |${end.source}`);
+    for (let at = command.lines.findIndex((line) => line.includes(` at ${box}:`)) + 1, line = ""; !end.test(line); at = command.lines.indexOf(line, at) + 1) {
+      line = await command.line(wanted, at);
+      if (line.includes("put the finger")) await sensor.touch(finger);
+      if (line.includes("lift the finger")) await sensor.lift();
+    }
+    await sensor.lift();
   }
 
   /** Enrols a person at a box, with the emulated finger that follows what the sensor asks for. */

@@ -22,7 +22,7 @@ export interface Check {
 /** Wrong, but what is set up works with it: `warn`. */
 export class Concern extends ShardkeepError<"ARCHITECTURE_UNTRIED" | "CLOCK_UNSET" | "CLOCK_BEHIND" | "DISK_LOW" | "MODEM_MANAGER" | "PIN_LAST_TRY" | "CERTIFICATE_EXPIRES" | "SENSOR_UNPAIRED"> {}
 /** What this machine cannot work with: `failed`. */
-export class Fault extends ShardkeepError<"NODE_TOO_OLD" | "DISK_FULL" | "DISK_UNWRITABLE" | "PIN_FILE_EXPOSED" | "PIN_LOCKED" | "SERIAL_BUSY" | "SERIAL_DENIED" | "CERTIFICATE_EXPIRED"> {}
+export class Fault extends ShardkeepError<"NODE_TOO_OLD" | "DISK_FULL" | "DISK_UNWRITABLE" | "PIN_EXPOSED" | "PIN_LOCKED" | "SERIAL_BUSY" | "SERIAL_DENIED" | "CERTIFICATE_EXPIRED"> {}
 /** Not looked at now. */
 export class Skipped extends Error {}
 

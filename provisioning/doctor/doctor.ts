@@ -15,7 +15,7 @@ const certified = (of: Installation): string[] => (of.kind === "coordinator" && 
 function checksOf(of: Installation): Check[] {
   const running = isRunning(of.hsm);
   return [
-    ...hsmChecks(of.hsm, running),
+    ...hsmChecks(of.hsm, of.name, running),
     storeCheck(of.state, of.site, running),
     ...certified(of).map((name) => certificateCheck(of.state, name)),
     ...(of.kind === "box" ? deviceChecks(of.config, running) : []),

@@ -172,5 +172,5 @@ export const ask: Ask = { key: "payroll", operation: "mac", resource: "payroll/2
 const refuse = (): Promise<never> => Promise.reject(new Error("not in this test"));
 const refuseAll = {
   status: refuse, "key-show": refuse, "box-approve": refuse, "client-approve": refuse, "site-apply": refuse, "site-seal": refuse, "person-enrol": refuse, "person-remove": refuse, "box-retire": refuse, "box-invite": refuse, "box-invited": refuse, "box-uninvite": refuse, "client-remove": refuse,
-  "record-change": refuse, "record-chain": refuse, "finger-enrol": refuse, "finger-forget": refuse, "box-pause": refuse, "key-reshard": refuse, "box-resume": refuse, "box-identify": refuse,
+  "record-change": refuse, "record-chain": refuse, "finger-enrol": refuse, "finger-forget": refuse, "box-pause": refuse, "key-reshard": refuse, "box-resume": refuse, "box-identify": refuse, "recovery-key": refuse, "site-recover": refuse,
 };

@@ -19,7 +19,7 @@ const holding: Holding = { key: "payroll", epoch: 1, attempt: 1, record: filled(
 const holds = (box: string, ...holdings: Holding[]) => ({ holdings, inventory: inventoryHash("demo", box, holdings) });
 const work = { mac: filled(32, 3), inventory: filled(32, 1), verified: null };
 
-const siteOf = (one: SiteRecord) => ({ current: one, ref: refOf(one), horizon: one.body.version, after: () => [one], kindOf: (name: string) => (one.body.boxes.some(({ id }) => id === name) ? "box" : undefined) });
+const siteOf = (one: SiteRecord) => ({ current: one, ref: refOf(one), horizon: one.body.version, offer: () => [one], awaited: undefined, kindOf: (name: string) => (one.body.boxes.some(({ id }) => id === name) ? "box" : undefined) });
 
 /** `answers` says what a probe of that box comes to; the others take every request. */
 function scene(change: object = {}) {
@@ -38,7 +38,7 @@ function scene(change: object = {}) {
     exchange: {
       request: (_table: unknown, name: string, box: string) => {
         asked.push([name, box]);
-        if (name !== "probe") return Promise.resolve({});
+        if (name !== "probe") return Promise.resolve(name === "record" ? refOf(record) : {});
         const answer = answers.get(box);
         if (answer instanceof Promise) return answer;
         return answer === undefined ? Promise.reject(new ShardkeepError("NO_ANSWER", "silent")) : Promise.resolve(answer);
@@ -143,12 +143,13 @@ void t.test("a box with another record of the same version: an alarm, once", asy
 
 void t.test("a version is offered to who is there, once, and each says whether it took it", async (t) => {
   const { fleet, parts, asked } = scene();
-  for (const box of ["box-1", "box-2"]) fleet.heard(box, "boot", beat(1));
+  for (const box of all) fleet.heard(box, "boot", beat(1));
   const { exchange } = parts;
   const taken = exchange.request.bind(exchange);
-  Object.assign(exchange, { request: (table: never, name: never, box: string) => (box === "box-2" ? Promise.reject(new Error("lost")) : taken(table, name, box, {} as never)) });
+  const others: Record<string, () => Promise<unknown>> = { "box-2": () => Promise.reject(new Error("lost")), "box-3": () => Promise.resolve({ ...refOf(record), version: 4 }) };
+  Object.assign(exchange, { request: (table: never, name: never, box: string) => others[box]?.() ?? taken(table, name, box, {} as never) });
   const offers = fleet.announceRecord();
-  t.strictSame(await Promise.all([...offers].map(async ([box, one]) => [box, await one])), [["box-1", true], ["box-2", false]]);
+  t.strictSame(await Promise.all([...offers].map(async ([box, one]) => [box, await one])), [["box-1", true], ["box-2", false], ["box-3", false]], "one that waits for an older one has not");
   t.equal(fleet.announceRecord(), offers);
   t.strictSame(asked, [["record", "box-1"]]);
 });

@@ -4,7 +4,7 @@ import { version } from "../../agent/runtime/version.ts";
 import { place, shardkeep, shardkeepBatch } from "./support.ts";
 
 const commands = [
-  "site init", "site approve", "site invite", "site apply", "site show", "site seal", "site acl", "box request", "box accept", "box join", "box verify", "box label", "box identify", "box pause", "box resume", "box readmit", "box replace", "box retire", "client add", "client remove", "person add", "person list", "person remove",
+  "site init", "site approve", "site invite", "site apply", "site show", "site seal", "site acl", "site recovery-key", "site recovery", "site recover", "box request", "box accept", "box join", "box verify", "box label", "box identify", "box pause", "box resume", "box readmit", "box replace", "box retire", "client add", "client remove", "person add", "person list", "person remove",
   "key create", "key list", "key show", "key reshard", "use", "seal", "open", "status", "doctor", "backup", "restore", "support-bundle", "agent", "coordinator",
 ];
 
@@ -56,6 +56,15 @@ void t.test("wrong usage: exit 64, what is wrong, and where to look", async (t) 
     ["nowhere for the answer", ["box", "replace", "box-3", "request.json"], /--out: is needed/],
     ["a bad client to remove", ["client", "remove", "A B"], /ID: 1 to 32/],
     ["an empty reason", ["site", "apply", "policy.yaml", "--reason", ""], /--reason: /],
+    ["a card for nobody", ["site", "recovery-key"], /--threshold: is needed\n {2}--cards: is needed\n {2}--out: is needed/],
+    ["more cards needed than there are", ["site", "recovery-key", "--threshold", "4", "--cards", "3", "--out", "/nowhere"], /--threshold: more than there are cards/],
+    ["one card is enough", ["site", "recovery-key", "--threshold", "1", "--cards", "3", "--out", "/nowhere"], /--threshold: /],
+    ["a recovery key and none", ["site", "recovery", "--key", "A", "--none"], /--key: base64url of exactly 65 bytes/],
+    ["no recovery key, after a delay", ["site", "recovery", "--none", "--delay", "7d"], /either --key, [^]*or --none/],
+    ["neither", ["site", "recovery"], /either --key/],
+    ["no time for a veto", ["site", "recovery", "--none", "--delay", "30m"], /--delay: 1h to 366d/],
+    ["a recovery of nothing", ["site", "recover"], /a policy, or --add/],
+    ["half a newcomer", ["site", "recover", "--add", "dave:officer"], /--add: PERSON:ROLE:FINGER:BOX/],
     ["a bad person", ["person", "remove", "A B"], /ID: 1 to 32/],
     ["no output name to guess", ["open", "plain"], /--out: is needed, since plain does not end in \.sealed/],
     ["a JSON document and a secret on one stdout", ["use", "decrypt", "--key", "k", "--resource", "r", "--reason", "x", "--json"], /--json needs stdout for itself/],

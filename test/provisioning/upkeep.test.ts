@@ -59,7 +59,7 @@ void t.test("one machine's upkeep", { skip: withoutSoftHsm }, async (t) => {
     const found = await diagnose(box);
     t.match(found.find(({ check }) => check === "store"), { code: "STORE_DAMAGED", detail: at("box-1", "store") }, "it names the store itself, not the copy that was looked at");
     t.same(bad(found).filter(([, state]) => state === "failed"), [
-      ["pin file", "failed", "PIN_FILE_EXPOSED"], ["token", "failed", "TOKEN_MISSING"], ["store", "failed", "STORE_DAMAGED"], ["certificate box-1", "failed", "TLS_FILES_MISSING"],
+      ["pin file", "failed", "PIN_EXPOSED"], ["token", "failed", "TOKEN_MISSING"], ["store", "failed", "STORE_DAMAGED"], ["certificate box-1", "failed", "TLS_FILES_MISSING"],
       ["broker tls", "failed", "TLS_FILES_MISSING"], ["broker rights", "failed", "TLS_FILES_MISSING"],
     ], "all of it at once");
     t.notOk(existsSync(at("box-1", "store", "acknowledged")), "nothing was mended");

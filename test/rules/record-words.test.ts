@@ -33,6 +33,7 @@ void t.test("what changes from one version to the next, in words", (t) => {
     [{ sealed: false }, ["- seal sealed"]],
     [{ noZoneHoldsThreshold: true }, ["+ limit of zones no zone holds a threshold of any key's shards"]],
     [{ noZoneHoldsThreshold: false }, []],
+    [{ recovery: { key: keyOf("stranger"), delayMs: 7_200_000 } }, [`+ recovery key ${stranger}, in force after 2 h of each box's own running time`]],
     [{ boxes, retired: ["box-1"] }, [`- box box-1 in here, key ${fingerprintOf(box.key)}`, "+ retired name box-1"]],
   ];
   const told = new Set(cases.flatMap(([change, lines]) => (lines.length > 0 ? Object.keys(change) : [])));

@@ -2,6 +2,7 @@ import t from "tap";
 import fc from "fast-check";
 import { events } from "../../agent/protocol/heartbeat.ts";
 import { boxRequests, clientRequests } from "../../agent/protocol/messages.ts";
+import { nextBody } from "../../agent/rules/record-edits.ts";
 import { signStatement } from "../../agent/protocol/statement.ts";
 import { tamperEvent } from "../../agent/protocol/tamper.ts";
 import { topic, type Topic } from "../../agent/protocol/topics.ts";
@@ -60,6 +61,7 @@ async function everyMessage(site: InProcessSite): Promise<{ requests: Messages; 
     "client-approve": { id: "cli", key: clients[0]!.key, tlsKey: "PEM", admin: true }, "site-seal": {}, "person-remove": { person: "alice" }, "box-retire": { box: "box-3" }, "box-invite": { box: "box-9", forMs: 60_000, recipient: clients[0]!.key }, "box-invited": { box: "box-9" }, "box-uninvite": { box: "box-9" }, "client-remove": { client: "cli" },
     "site-apply": { policy: { roles, people: people.map(({ id, roles: own }) => ({ id, roles: own })), clients: [{ id: "cli", admin: true }], rules: record.body.rules } },
     "person-enrol": { ...person, box: "box-1", roles: ["officer"] },
+    "recovery-key": { recovery: { key: clients[0]!.key, delayMs: 1000 } }, "site-recover": { body: nextBody(record, (one) => one), recovery: "A".repeat(86) },
   };
   for (const [name, data] of Object.entries(others)) if (!requests.has(name)) requests.set(name, data);
   const { hsm } = site.box("box-2");

@@ -44,6 +44,6 @@ void t.test("a few are one message, as they always were", async (t) => {
 });
 
 void t.test("a coordinator that never comes to an end is not asked for ever", async (t) => {
-  const page: Status & { next: string } = { site: "demo", coordinator: "coordinator", siteRecord: { version: 1, hash: "A".repeat(43) }, sealed: true, boxes: [], keys: [], operations: 0, hold: null, next: "a" };
+  const page: Status & { next: string } = { site: "demo", coordinator: "coordinator", siteRecord: { version: 1, hash: "A".repeat(43) }, sealed: true, boxes: [], keys: [], operations: 0, hold: null, recovery: null, next: "a" };
   await t.rejects(wholeStatus((() => Promise.resolve(page)) as unknown as Request), { code: "NOT_ACCEPTED" });
 });

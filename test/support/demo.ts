@@ -39,4 +39,4 @@ export const reshardScenarios = [
   "lost-box", "returning-box", "lying-dealer", "coordinator-crash", "dies-after-prepared", "dies-after-activated", "our-network", "jammed-to-the-floor", "old-backup",
 ];
 /** Played by test/site/demo-panel.test.ts. */
-export const panelScenarios = ["tamper", "confirm-button", "panel-unplugged", "replace-box"];
+export const panelScenarios = ["tamper", "confirm-button", "panel-unplugged", "lost-administrators", "replace-box"];

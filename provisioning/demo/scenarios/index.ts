@@ -2,6 +2,7 @@ import type { Scenario } from "../stage.ts";
 import { coordinatorCrash, diesAfterActivated, diesAfterPrepared } from "./crashes.ts";
 import { compromisedHsm, threeHoldersDown, twoHoldersDown } from "./holders.ts";
 import { lostBox, returningBox } from "./lost-box.ts";
+import { lostAdministrators } from "./lost-administrators.ts";
 import { lyingDealer } from "./lying-dealer.ts";
 import { oldBackup } from "./old-backup.ts";
 import { confirmButton, panelUnplugged, tamper } from "./panel.ts";
@@ -15,6 +16,6 @@ import { notPermitted, twoRequests, use, wrongFinger, wrongResource } from "./us
 /** In the order in which `all` plays them. Names are a contract: add, never rename. */
 export const scenarios: readonly Scenario[] = [
   use, wrongFinger, notPermitted, wrongResource, compromisedHsm, replayedEvidence, swappedRequest, lyingCoordinator, twoRequests, twoHoldersDown, threeHoldersDown,
-  rollbackRecord, recordChange, tamper, confirmButton, panelUnplugged, replaceBox,
+  rollbackRecord, recordChange, tamper, confirmButton, panelUnplugged, lostAdministrators, replaceBox,
   lostBox, returningBox, lyingDealer, coordinatorCrash, diesAfterPrepared, diesAfterActivated, ourNetwork, jammedToTheFloor, oldBackup, periodic,
 ];

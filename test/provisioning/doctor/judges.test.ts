@@ -67,7 +67,7 @@ void t.test("token and PIN, without a try", (t) => {
   t.match(judgePinFile(hsm.pinFile), "mode 600");
   for (const mode of [0o640, 0o604]) {
     chmodSync(hsm.pinFile, mode);
-    t.throws(() => judgePinFile(hsm.pinFile), { name: "Fault", code: "PIN_FILE_EXPOSED" }, mode.toString(8));
+    t.throws(() => judgePinFile(hsm.pinFile), { name: "Fault", code: "PIN_EXPOSED" }, mode.toString(8));
   }
   t.throws(() => judgeModule(at("none.so")), { code: "HSM_CONFIG_INVALID" });
   t.equal(judgeModule("libsofthsm2.so"), "libsofthsm2.so", "a bare name is the loader's to find");
