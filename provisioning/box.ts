@@ -5,6 +5,7 @@ import { withReadmitted } from "../agent/rules/record-edits.ts";
 import { ShardkeepError } from "../agent/runtime/errors.ts";
 import { identifyCommand } from "./box-identify.ts";
 import { labelCommand } from "./box-label.ts";
+import { resetCommand } from "./box-reset.ts";
 import { replaceCommand, retireCommand } from "./box-retire.ts";
 import { verifyCommand } from "./box-verify.ts";
 import { connected, operating } from "./connected.ts";
@@ -87,7 +88,7 @@ function readmitCommand(): Command {
 const notSealed = (): Promise<never> => Promise.reject(new ShardkeepError("NOT_SEALED", "the site record is not sealed: nobody can approve yet", { remedy: "shardkeep site seal" }));
 
 export function boxCommand(): Command {
-  return group("box", "this box: request, accept, verify, label; any box: identify, pause, resume, readmit, replace, retire", [
-    requestCommand(), acceptCommand(), verifyCommand(), labelCommand(), identifyCommand(), pauseCommand(), resumeCommand(), readmitCommand(), replaceCommand(), retireCommand(),
+  return group("box", "this box: request, accept, verify, label, reset; any box: identify, pause, resume, readmit, replace, retire", [
+    requestCommand(), acceptCommand(), verifyCommand(), labelCommand(), resetCommand(), identifyCommand(), pauseCommand(), resumeCommand(), readmitCommand(), replaceCommand(), retireCommand(),
   ]);
 }
