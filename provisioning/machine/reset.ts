@@ -14,7 +14,7 @@ import { isRunning, whileStopped } from "./lock.ts";
 export type ResetStep = { readonly step: string; readonly state: "ok" | "changed" | "would change" };
 export type SayReset = (step: ResetStep) => void;
 
-/** Whose state it was: written first and removed last, so that what is left after a power cut is known to be ours to destroy. */
+/** Whose state it was: written before anything is destroyed and removed last, so that what a power cut leaves is known to be ours. */
 const journal = z.object({ site: z.string(), name: z.string(), token: z.string().optional() });
 const journalName = "reset.json";
 
@@ -103,8 +103,8 @@ export async function resetBox(of: BoxInstallation, dryRun: boolean, say: SayRes
   const step = async (text: string, isNeeded: boolean, work: () => Promise<boolean> | boolean): Promise<void> => {
     say({ step: text, state: !isNeeded ? "ok" : dryRun ? "would change" : await work() ? "changed" : "ok" });
   };
-  if (owner !== undefined && !dryRun) writeDurably(join(state, journalName), `${JSON.stringify({ site, name, ...(serial === undefined ? {} : { token: serial }) })}\n`);
   await step("sensor", existsSync(pairing), async () => { await freeSensor(of); return remove(pairing); });
+  if (owner !== undefined && !dryRun) writeDurably(join(state, journalName), `${JSON.stringify({ site, name, ...(serial === undefined ? {} : { token: serial }) })}\n`);
   await step("keys", isThere, () => destroy(of));
   await whileStopped(hsm, async () => {
     await step("token files", folder !== undefined && serial !== undefined && existsSync(folder), () => removeToken(folder ?? "", serial ?? ""));

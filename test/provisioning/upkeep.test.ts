@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import t, { type Test } from "tap";
 import { examine, type Finding } from "../../provisioning/doctor/check.ts";
 import { brokerChecks } from "../../provisioning/doctor/broker.ts";
+import { restore } from "../../provisioning/backup/restore.ts";
 import { diagnose } from "../../provisioning/doctor/doctor.ts";
 import { verifyBox } from "../../provisioning/doctor/verify.ts";
 import { labelOf, type Label } from "../../provisioning/machine/label.ts";
@@ -168,5 +169,11 @@ void t.test("one machine's upkeep", { skip: withoutSoftHsm }, async (t) => {
     const last = await shardkeep(["box", "reset", "--config", boxFile, "--yes", "box-1", "--json"]);
     t.match([last.code, JSON.parse(last.stdout)], [0, { box: "box-1", left: [boxFile], steps: Array(5).fill({ state: "ok" }) }], last.stderr);
     t.match((await diagnose(box)).find(({ check }) => check === "sensor"), { state: "warn", code: "SENSOR_UNPAIRED" }, "the sensor is free for another box");
+
+    await restore(at("box.backup"), boxFile, { replace: false, dryRun: false });
+    writeFileSync(at("box-1", "pin"), "lost");
+    const lost: string[] = [];
+    await resetBox(box, false, ({ step, state }) => lost.push(`${step} ${state}`));
+    t.same(lost, ["sensor ok", "keys ok", "token files changed", "pin changed", "state changed"], "with its PIN lost, SoftHSM's keys go as files");
   });
 });
