@@ -68,6 +68,7 @@ const done = z.null();
 export const sensorCalls = {
   status: { args: nothing, result: sensorStatus },
   pair: { args: nothing, result: sensorStatus },
+  unpair: { args: nothing, result: sensorStatus },
   identify: {
     args: z.strictObject({ prompt: z.string().min(1).max(128), timeoutMs, fingers: z.array(knownFinger).max(4096) }),
     result: identification,

@@ -111,6 +111,11 @@ export class BridgeProcess implements Bridge, PanelBridge {
     return this.#process.call("pair", {}, { deadlineMs: sensorMs });
   }
 
+  /** When a box ends: every finger out of the sensor, and its password the factory's. No agent asks for it. SENSOR_FOREIGN, SENSOR_PAIRED_ELSEWHERE. */
+  unpair(): Promise<SensorStatus> {
+    return this.#process.call("unpair", {}, { deadlineMs: sensorMs });
+  }
+
   identify(request: CallArgs<"identify">): Promise<Identification> {
     return this.#process.call("identify", request, { deadlineMs: request.timeoutMs + slackMs });
   }

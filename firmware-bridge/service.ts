@@ -52,6 +52,11 @@ export class SensorService {
       await this.#inspect();
       return this.#status;
     }),
+    unpair: () => this.#short(async (sensor) => {
+      await sensor.unpair();
+      await this.#inspect();
+      return this.#status;
+    }),
     identify: ({ prompt, ...request }) => this.#prompting(prompt, (sensor, signal) => sensor.identify(request, signal)),
     cancel: ({ prompt }) => {
       if (this.#prompt?.id === prompt) this.#prompt.abort.abort();

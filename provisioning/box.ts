@@ -6,6 +6,7 @@ import { ShardkeepError } from "../agent/runtime/errors.ts";
 import { identifyCommand } from "./box-identify.ts";
 import { joinCommand } from "./box-join.ts";
 import { labelCommand } from "./box-label.ts";
+import { resetCommand } from "./box-reset.ts";
 import { replaceCommand, retireCommand } from "./box-retire.ts";
 import { verifyCommand } from "./box-verify.ts";
 import { connected, operating } from "./connected.ts";
@@ -88,7 +89,7 @@ function readmitCommand(): Command {
 const notSealed = (): Promise<never> => Promise.reject(new ShardkeepError("NOT_SEALED", "the site record is not sealed: nobody can approve yet", { remedy: "shardkeep site seal" }));
 
 export function boxCommand(): Command {
-  return group("box", "this box: request, accept, join, verify, label; any box: identify, pause, resume, readmit, replace, retire", [
-    requestCommand(), acceptCommand(), joinCommand(), verifyCommand(), labelCommand(), identifyCommand(), pauseCommand(), resumeCommand(), readmitCommand(), replaceCommand(), retireCommand(),
+  return group("box", "this box: request, accept, join, verify, label, reset; any box: identify, pause, resume, readmit, replace, retire", [
+    requestCommand(), acceptCommand(), joinCommand(), verifyCommand(), labelCommand(), resetCommand(), identifyCommand(), pauseCommand(), resumeCommand(), readmitCommand(), replaceCommand(), retireCommand(),
   ]);
 }

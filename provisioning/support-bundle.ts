@@ -29,7 +29,7 @@ export function supportBundleCommand(): Command {
       });
       write(options.out, text);
       note("names of people, boxes and rules are in it, and paths. What looks like a key is replaced by a mark; read it before you send it");
-      result(options.json, { out: options.out, bytes: text.length }, [`${options.out}: ${text.length} bytes`]);
+      result(options.json, { out: options.out, bytes: Buffer.byteLength(text) }, [`${options.out}: ${Buffer.byteLength(text)} bytes`]);
       // A check that was given up may still hang in a child or a socket.
       process.exit();
     });

@@ -11,6 +11,8 @@ export interface BiometricSensor {
   inspect(): Promise<SensorStatus>;
   /** Binds the sensor to this box. Idempotent. SENSOR_PAIRED_ELSEWHERE, SENSOR_FOREIGN. */
   pair(): Promise<void>;
+  /** Takes every finger out of it and frees it for another box. Idempotent. SENSOR_PAIRED_ELSEWHERE, SENSOR_FOREIGN. */
+  unpair(): Promise<void>;
   /** Waits for one touch and says whose it was. Rejects when the sensor cannot be trusted or used. */
   identify(request: IdentifyRequest, signal: AbortSignal): Promise<Identification>;
   /** Stores a new finger; on ENROL_FAILED nothing of it is left in the sensor. */

@@ -58,10 +58,14 @@ export function deviceChecks(config: BoxConfig, running: boolean): Check[] {
   if (running) return [...lines, { name: "sensor", run: () => { throw agentHasIt(); } }];
   const bridge = askBridge(config);
   let asked = panel === null ? 1 : 2;
-  const asking = (work: () => Promise<string>): Promise<string> => work().finally(() => { if (--asked === 0) void bridge.stop(); });
+  // Every check's signal aborts when it is over, with or without an answer.
+  const asking = async (signal: AbortSignal, work: () => Promise<string>): Promise<string> => {
+    signal.addEventListener("abort", () => { if (--asked === 0) void bridge.stop(); });
+    return await work();
+  };
   return [
     ...lines,
-    { name: "sensor", deadlineMs: greetingMs, run: () => asking(async () => judgeSensor(await bridge.sensor)) },
-    ...(panel === null ? [] : [{ name: "panel", deadlineMs: greetingMs, run: () => asking(async () => judgePanel(await bridge.panel)) }]),
+    { name: "sensor", deadlineMs: greetingMs, run: (signal: AbortSignal) => asking(signal, async () => judgeSensor(await bridge.sensor)) },
+    ...(panel === null ? [] : [{ name: "panel", deadlineMs: greetingMs, run: (signal: AbortSignal) => asking(signal, async () => judgePanel(await bridge.panel)) }]),
   ];
 }

@@ -21,6 +21,7 @@ class FakeSensor implements BiometricSensor {
 
   inspect = (): Promise<SensorStatus> => { this.did.push("inspect"); return Promise.resolve(this.status); };
   pair = (): Promise<void> => { this.did.push("pair"); return Promise.resolve(); };
+  unpair = (): Promise<void> => { this.did.push("unpair"); this.status = { state: "unpaired", emulated: true }; return Promise.resolve(); };
   identify = (_request: unknown, signal: AbortSignal): Promise<Identification> => {
     this.did.push("identify");
     return Promise.race([this.answer(), new Promise<Identification>((resolve) => { signal.addEventListener("abort", () => { resolve({ outcome: "cancelled" }); }); })]);
@@ -123,6 +124,8 @@ void t.test("the status is told when it changes, and found out again after a fai
   t.match(statuses.at(-1), { state: "ready" });
   sensor.status = { state: "unpaired", emulated: true };
   t.match(await call.pair({}), { state: "unpaired" }, "pair answers with what it found afterwards");
+  t.match(await call.unpair({}), { state: "unpaired" }, "and so does unpair");
+  t.ok(sensor.did.includes("unpair"));
 });
 
 void t.test("a line on which nothing answers is given up, so that the sensor is looked for again", async (t) => {

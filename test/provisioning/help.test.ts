@@ -4,7 +4,7 @@ import { version } from "../../agent/runtime/version.ts";
 import { place, shardkeep, shardkeepBatch } from "./support.ts";
 
 const commands = [
-  "site init", "site approve", "site invite", "site apply", "site show", "site seal", "site acl", "site recovery-key", "site recovery", "site recover", "box request", "box accept", "box join", "box verify", "box label", "box identify", "box pause", "box resume", "box readmit", "box replace", "box retire", "client add", "client remove", "person add", "person list", "person remove",
+  "site init", "site approve", "site invite", "site apply", "site show", "site seal", "site acl", "site recovery-key", "site recovery", "site recover", "box request", "box accept", "box join", "box verify", "box label", "box reset", "box identify", "box pause", "box resume", "box readmit", "box replace", "box retire", "client add", "client remove", "person add", "person list", "person remove",
   "key create", "key list", "key show", "key reshard", "use", "seal", "open", "status", "doctor", "backup", "restore", "support-bundle", "agent", "coordinator",
 ];
 
@@ -54,6 +54,7 @@ void t.test("wrong usage: exit 64, what is wrong, and where to look", async (t) 
     ["a bad box to invite", ["site", "invite", "A B"], /BOX: 1 to 32/],
     ["a bad box to retire", ["box", "retire", "A B"], /BOX: 1 to 32/],
     ["nowhere for the answer", ["box", "replace", "box-3", "request.json"], /--out: is needed/],
+    ["a reset of no named box", ["box", "reset", "--config", "box.yaml"], /--yes: is needed/],
     ["a bad client to remove", ["client", "remove", "A B"], /ID: 1 to 32/],
     ["an empty reason", ["site", "apply", "policy.yaml", "--reason", ""], /--reason: /],
     ["a card for nobody", ["site", "recovery-key"], /--threshold: is needed\n {2}--cards: is needed\n {2}--out: is needed/],

@@ -1,7 +1,7 @@
 import { equalBytes, secretBytes, wipe } from "../../../agent/runtime/secrets.ts";
 import type { Random } from "../../../agent/runtime/random.ts";
 import { SensorError } from "../errors.ts";
-import { readNotepad, setPassword, verifyPassword, writeNotepad } from "./commands.ts";
+import { empty, readNotepad, setPassword, verifyPassword, writeNotepad } from "./commands.ts";
 import type { Exchange } from "./exchange.ts";
 
 /** What binds one sensor to one box. */
@@ -97,4 +97,26 @@ async function pairOnce(exchange: Exchange, saved: Pairing | undefined, store: P
   }
   store.save({ ...pairing, confirmed: true });
   wipe(pairing.password, pairing.marker);
+}
+
+/**
+ * Frees the sensor for another box: no finger in it, factory password. Our secrets stay saved, as not confirmed, until the
+ * caller destroys them: cut off anywhere, it goes on. SENSOR_FOREIGN, SENSOR_PAIRED_ELSEWHERE.
+ */
+export async function unpair(exchange: Exchange, store: PairingStore, random: Random): Promise<void> {
+  const saved = store.load();
+  try {
+    const found = await examine(exchange, saved, random);
+    if (found.state === "unpaired") return;
+    if (found.state === "locked") throw new SensorError("SENSOR_PAIRED_ELSEWHERE", `this sensor is not ours to free: ${found.detail}`, { remedy: "connect this box's own sensor" });
+    if (found.state === "foreign" || saved === undefined) throw new SensorError("SENSOR_FOREIGN", `this is not the sensor of this box${"detail" in found ? `: ${found.detail}` : ""}`, { remedy: "connect the paired sensor" });
+    await exchange.demand(empty());
+    // From here on the factory password, too, means that it is ours to free.
+    store.save({ ...saved, confirmed: false });
+    await exchange.demand(setPassword(factoryPassword()));
+    const after = await examine(exchange, { ...saved, confirmed: false }, random);
+    if (after.state !== "unpaired") throw new SensorError("SENSOR_FAULT", "the sensor did not give up its password", { remedy: "try again; else that sensor is for no other box" });
+  } finally {
+    wipe(saved?.password, saved?.marker);
+  }
 }

@@ -10,7 +10,7 @@ import { templateLimit, type Exchange } from "./exchange.ts";
 import { Finger } from "./finger.ts";
 import { identify } from "./identify.ts";
 import { showLight } from "./light.ts";
-import { examine, pair, type PairingStore, type Standing } from "./pairing.ts";
+import { examine, pair, unpair, type PairingStore, type Standing } from "./pairing.ts";
 import type { Parameters } from "./parameters.ts";
 import { probe, type Module } from "./probe.ts";
 import { readTemplate, writeTemplate } from "./templates.ts";
@@ -65,6 +65,11 @@ export class FingerprintSensor implements BiometricSensor {
     await this.#exchange.demand(setParameter(parameter.securityLevel, securityLevel));
     await sleep(clock, parameterPauseMs);
     await this.#verify();
+  }
+
+  async unpair(): Promise<void> {
+    const { store, random } = this.#options;
+    await unpair(this.#exchange, store, random);
   }
 
   async identify(request: IdentifyRequest, signal: AbortSignal): Promise<Identification> {

@@ -10,7 +10,7 @@ const locked = 0x21;
 
 /** Opcodes as the manual numbers them. */
 export const op = {
-  image: 0x28, features: 0x02, search: 0x04, merge: 0x05, store: 0x06, load: 0x07, upload: 0x08, download: 0x09, remove: 0x0c,
+  image: 0x28, features: 0x02, search: 0x04, merge: 0x05, store: 0x06, load: 0x07, upload: 0x08, download: 0x09, remove: 0x0c, empty: 0x0d,
   parameters: 0x0f, setParameter: 0x0e, setPassword: 0x12, password: 0x13, count: 0x1d, index: 0x1f, writeNotepad: 0x18, readNotepad: 0x19,
   led: 0x35, health: 0x36, product: 0x3c, handShake: 0x40, plainImage: 0x01,
 } as const;
@@ -97,6 +97,7 @@ export class ScriptedModule {
     switch (opcode) {
       case op.parameters: return [ack(0, 0, 4, 0, 0, this.capacity >> 8, this.capacity & 0xff, 0, this.level, 0xff, 0xff, 0xff, 0xff, 0, this.packetSizeCode, 0, 6)];
       case op.setParameter: { if (body[0] === 5) this.level = body[1] ?? 0; return [ack(0)]; }
+      case op.empty: { this.library.clear(); return [ack(0)]; }
       case op.setPassword: { this.password = Buffer.from(body).toString("hex"); return [ack(0)]; }
       case op.writeNotepad: { this.notepad = body.slice(1); return [ack(0)]; }
       case op.readNotepad: return [ack(0, ...this.notepad)];

@@ -73,6 +73,33 @@ void t.test("who is refused", async (t) => {
   t.equal(swapped.store.saves.length, 2, "and our secrets are kept");
 });
 
+void t.test("a sensor that is freed is as new, also when the power went in the middle", async (t) => {
+  const { sensor, module, store } = await pairedBench();
+  await sensor.unpair();
+  t.same([module.library.size, module.password, store.load()?.confirmed], [0, "00000000", false]);
+  t.match(await sensor.inspect(), { state: "unpaired" });
+  await sensor.unpair();
+  t.equal(module.count(op.empty), 1, "again nothing is done");
+  const next = bench(Object.assign(new ScriptedModule(), { password: module.password, notepad: module.notepad }));
+  await next.sensor.pair();
+  t.match(await next.sensor.inspect(), { state: "ready" }, "another box takes it");
+
+  for (const opcode of [op.empty, op.setPassword]) for (const heard of [false, true]) {
+    const cut = await pairedBench();
+    cut.module.faults.push({ opcode, instead: (reply, say) => { if (heard) for (const packet of reply) say(packet); void cut.module.line.close(); } });
+    await failure(cut.sensor.unpair());
+    const again = Object.assign(new ScriptedModule(), { password: cut.module.password, notepad: cut.module.notepad });
+    await bench(again, cut.store).sensor.unpair();
+    t.equal(again.password, "00000000", `${opcode} ${heard}`);
+  }
+
+  const swapped = await pairedBench();
+  swapped.module.password = "11223344";
+  t.ok(hasCode(await failure(swapped.sensor.unpair()), "SENSOR_FOREIGN"), "another box's sensor is not freed");
+  t.equal(swapped.module.library.size, 2, "nor are its fingers taken");
+  t.ok(hasCode(await failure(bench(swapped.module).sensor.unpair()), "SENSOR_PAIRED_ELSEWHERE"));
+});
+
 void t.test("a line error does not make a sensor foreign", async (t) => {
   const { sensor, module } = await pairedBench();
   module.faults.push({ opcode: op.password, after: 1, instead: (_reply, say) => { say(ack(0x13)); } });
