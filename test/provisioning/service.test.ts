@@ -11,7 +11,7 @@ import "../support/plain-children.ts";
 function childOf(parent: number, entry: string): number {
   const found = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).find((pid) => {
     try {
-      return readFileSync(`/proc/${pid}/stat`, "latin1").includes(`) S ${parent} `) && readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(entry);
+      return new RegExp(`\\) [A-Z] ${parent} `).test(readFileSync(`/proc/${pid}/stat`, "latin1")) && readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(entry);
     } catch {
       return false; // it has ended meanwhile
     }

@@ -1,6 +1,6 @@
 import t from "tap";
 import fc from "fast-check";
-import { events } from "../../agent/protocol/heartbeat.ts";
+import { boxHeartbeat, events } from "../../agent/protocol/heartbeat.ts";
 import { boxRequests, clientRequests } from "../../agent/protocol/messages.ts";
 import { nextBody } from "../../agent/rules/record-edits.ts";
 import { signStatement } from "../../agent/protocol/statement.ts";
@@ -169,6 +169,8 @@ void t.test("whatever is told, malformed: nobody changes a store or stops workin
   await changedMessages(told, 400, async (name, changed) => {
     // What the box did sign is true, whoever it says has noted it.
     if (name === "event" && JSON.stringify(tamperEvent.safeParse(changed).data?.tampered) === signed) return;
+    // A heartbeat that is none the less one is a box's own word of itself, and may rightly cost it its place: another inventory, a counter far ahead.
+    if (name === "heartbeat" && boxHeartbeat.safeParse(changed).success) return;
     await say(name, changed);
   });
   await site.clock.advance(10_000);
