@@ -13,17 +13,16 @@ import { tally } from "./tally.mjs";
  */
 const root = join(import.meta.dirname, "..");
 const files = process.argv.slice(2);
-/** Folders whose tests take longest: begun first, none of them runs alone at the end. */
-const slow = ["site", "provisioning", "simulation"];
 /** Folders whose tests wait for nothing but the processor. The linter would starve others, at a serial line or a broker. */
 const steady = ["model", "rules", "protocol", "sharding"];
 const folderOf = (file) => relative(join(root, "test"), resolve(file)).split(sep)[0];
 
+/** Whole sites of some twenty processes each: two of them are enough for two cores. */
+const isSite = (file) => /^test\/(?:site\/(?:demo|try-it|mosquitto)|provisioning\/demo\/story)/.test(relative(root, resolve(file)).replaceAll(sep, "/"));
+
 /** Every test there is a source of; in dist/ there may be one whose source is gone. */
 function everyTest() {
-  const rank = (file) => (slow.indexOf(folderOf(file)) + 1 || slow.length + 1);
-  return readdirSync(join(root, "test"), { recursive: true }).filter((file) => file.endsWith(".test.ts")).map((file) => join("test", file))
-    .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+  return readdirSync(join(root, "test"), { recursive: true }).filter((file) => file.endsWith(".test.ts")).map((file) => join("test", file));
 }
 
 /** A test as tsc has left it in dist/. */
@@ -66,9 +65,12 @@ async function test(all, jobs) {
 
 async function testAll(linted) {
   const all = everyTest();
-  const [before, clean] = await Promise.all([test(all.filter((file) => steady.includes(folderOf(file))), 1), linted]);
-  const after = await test(all.filter((file) => !steady.includes(folderOf(file))), 3);
-  return { passed: before.passed + after.passed, failed: before.failed + after.failed + (clean ? 0 : 1), skipped: [...before.skipped, ...after.skipped] };
+  const beside = all.filter((file) => steady.includes(folderOf(file)));
+  const sites = all.filter(isSite);
+  const [first, clean] = await Promise.all([test(beside, 1), linted]);
+  const parts = [first, await test(sites, 2), await test(all.filter((file) => !beside.includes(file) && !sites.includes(file)), 3)];
+  const sum = (what) => parts.reduce((total, part) => total + part[what], 0);
+  return { passed: sum("passed"), failed: sum("failed") + (clean ? 0 : 1), skipped: parts.flatMap(({ skipped }) => skipped) };
 }
 
 async function main() {
