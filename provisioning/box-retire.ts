@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { z } from "zod";
 import type { Client } from "../agent/client/index.ts";
+import { ClientError } from "../agent/client/errors.ts";
 import { id } from "../agent/protocol/primitives.ts";
 import { judgeBoxRequest } from "../agent/rules/joining.ts";
 import { withoutBox } from "../agent/rules/record-edits.ts";
@@ -28,7 +29,7 @@ async function until(signal: AbortSignal, look: () => Promise<string | undefined
   for (let line = await look(); line !== undefined; line = await look()) {
     if (line !== said) note(line);
     said = line;
-    signal.throwIfAborted();
+    if (signal.aborted) throw new ClientError("CANCELLED", "nobody waits for it any more; what was begun goes on", { remedy: "the same command goes on with what is left; `shardkeep box readmit` takes a box back that was to retire" });
     await sleep(lookMs);
   }
 }

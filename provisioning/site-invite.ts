@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { z } from "zod";
 import type { Client } from "../agent/client/index.ts";
+import { ClientError } from "../agent/client/errors.ts";
 import { id } from "../agent/protocol/primitives.ts";
 import { fingerprintOf } from "../agent/runtime/fingerprint.ts";
 import { approve, type RequestFile } from "./box-approve.ts";
@@ -13,10 +14,11 @@ import { reason, reasonOption } from "./record-change.ts";
 
 const lookMs = 1000;
 
-/** Until the box with the code has asked. Throws TimeoutError at the end of the code, AbortError at Ctrl-C. */
-async function asked(one: Client, box: string, signal: AbortSignal): Promise<RequestFile> {
-  for (;;) {
-    signal.throwIfAborted();
+/** Until the box with the code has asked. Throws TIMED_OUT at the end of the code, CANCELLED at Ctrl-C. */
+async function asked(one: Client, box: string, forMs: number, signal: AbortSignal): Promise<RequestFile> {
+  for (const begun = performance.now(); ;) {
+    if (signal.aborted) throw new ClientError("CANCELLED", "the code is worth nothing any more", { remedy: "the same command gives another one" });
+    if (performance.now() - begun > forMs) throw new ClientError("TIMED_OUT", `no box has used the code for ${box}`, { remedy: "the same command gives another one" });
     const { request } = await one.request("box-invited", { box });
     if (request !== null) return request;
     await sleep(lookMs);
@@ -37,9 +39,8 @@ export function inviteCommand(): Command {
         const code = await inviteBox(one, box, options.for);
         note(`code for ${box}, good once and for ${written(options.for)}: ${code}`);
         note(`next, at the box: shardkeep box join --config FILE --at HOST:PORT (the coordinator's \`join.listen\`), and type the code there`);
-        const ends = AbortSignal.any([signal, AbortSignal.timeout(options.for)]);
         try {
-          const request = await asked(one, box, ends);
+          const request = await asked(one, box, options.for, signal);
           note(`${box} asks to join, key ${fingerprintOf((request as { body: { key: string } }).body.key)}`);
           return (await approve(one, request, options.reason ?? `site invite ${box}`, signal)).body;
         } catch (error) {
