@@ -10,6 +10,7 @@ import { withoutBox } from "../agent/rules/record-edits.ts";
 import { ShardkeepError } from "../agent/runtime/errors.ts";
 import { answerLines, approve, readRequest, writeAnswer } from "./box-approve.ts";
 import { operating } from "./connected.ts";
+import { requireAbsent } from "./files.ts";
 import { argument, client, clientOption, command, optionsOf } from "./options.ts";
 import { note, result } from "./output.ts";
 import { changeRecord, linesOf, reason, reasonOption, type Changed } from "./record-change.ts";
@@ -96,7 +97,7 @@ export function replaceCommand(): Command {
         // An answer that was written is good as long as it lies there: another one would make it worthless.
         const isAnswered = existsSync(options.out) && one.record.body.boxes.some((box) => box.id === by);
         if (!isAnswered) {
-          if (existsSync(options.out)) throw new ShardkeepError("FILE_EXISTS", `${options.out} is already there`, { remedy: "name another output, or move that file away" });
+          requireAbsent(options.out);
           const answer = await approve(one, request, options.reason ?? `box replace ${old} by ${by}`, signal);
           writeAnswer(options.out, answer);
           for (const line of answerLines(answer, options.out)) note(line);

@@ -22,7 +22,6 @@ export class AcceptError extends ShardkeepError<"NOT_REQUESTED" | "ANSWER_INVALI
 /** What the box keeps of its joining. */
 const joined = z.strictObject({ site: id, box: id, authority: publicKey, answer: hash });
 
-
 function invalid(what: string, cause?: unknown): AcceptError {
   return new AcceptError("ANSWER_INVALID", `this is no answer for this box: ${what}`, { cause, remedy: "copy the file again, or approve the box's request once more: shardkeep site approve REQUEST --out ANSWER" });
 }

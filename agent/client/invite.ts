@@ -1,4 +1,4 @@
-import { canonical } from "../protocol/canonical.ts";
+import { invitationContext } from "../protocol/invitation.ts";
 import { generateRecipient, open } from "../protocol/seal.ts";
 import { bytesOf, toBase64url } from "../runtime/encoding.ts";
 import type { Client } from "./client.ts";
@@ -8,7 +8,7 @@ export async function inviteBox(client: Pick<Client, "request" | "site">, box: s
   const recipient = generateRecipient();
   try {
     const { code } = await client.request("box-invite", { box, forMs, recipient: toBase64url(recipient.publicKey) });
-    return new TextDecoder().decode(open(recipient, bytesOf(code.enc), canonical("invitation", client.site, { box }), new Uint8Array(0), bytesOf(code.ct)));
+    return new TextDecoder().decode(open(recipient, bytesOf(code.enc), invitationContext(client.site, box), new Uint8Array(0), bytesOf(code.ct)));
   } finally {
     recipient.destroy();
   }

@@ -1,6 +1,5 @@
-import { frame, invitationId, joinAsk, openFrame, sealFrame, secretLength, writeCode, type JoinReply } from "../protocol/invitation.ts";
+import { frame, invitationContext, invitationId, joinAsk, openFrame, sealFrame, secretLength, writeCode, type JoinReply } from "../protocol/invitation.ts";
 import type { BoxAnswer, BoxRequest } from "../protocol/joining.ts";
-import { canonical } from "../protocol/canonical.ts";
 import { seal } from "../protocol/seal.ts";
 import { statementHash } from "../protocol/statement.ts";
 import type { Sealed } from "../protocol/primitives.ts";
@@ -23,9 +22,6 @@ interface Open {
   request?: BoxRequest;
   answer?: BoxAnswer;
 }
-
-/** HPKE info of a code on its way to the administrator: the broker is not to read it. */
-export const invitationContext = (site: string, box: string): Uint8Array => canonical("invitation", site, { box });
 
 /** The codes that are out. Of this life only: after a restart the tech asks for another one. */
 export class Invitations {

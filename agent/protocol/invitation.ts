@@ -87,6 +87,11 @@ export function invitationId(secret: Uint8Array): string {
   return toBase64url(createHmac("sha256", secret).update("shardkeep/v1/invitation").digest().subarray(0, 8));
 }
 
+/** HPKE info of a code on its way to the administrator: the broker is not to read it. */
+export function invitationContext(site: string, box: string): Uint8Array {
+  return canonical("invitation", site, { box });
+}
+
 export const frame = z.strictObject({ v: z.literal(1), id: base64url(8), iv: base64url(12), ct: base64urlUpTo(mostFrame) });
 export type Frame = z.infer<typeof frame>;
 

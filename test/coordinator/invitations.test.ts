@@ -1,8 +1,8 @@
 import t from "tap";
-import { invitationContext, Invitations } from "../../agent/coordinator/invitations.ts";
+import { Invitations } from "../../agent/coordinator/invitations.ts";
 import type { CoordinatorParts } from "../../agent/coordinator/parts.ts";
 import { JoinError, joinByCode } from "../../agent/box/join.ts";
-import { frame, joinReply, openFrame, readCode, sealFrame, writeCode, type JoinReply } from "../../agent/protocol/invitation.ts";
+import { frame, invitationContext, joinReply, openFrame, readCode, sealFrame, writeCode, type JoinReply } from "../../agent/protocol/invitation.ts";
 import type { BoxAnswer, BoxRequest } from "../../agent/protocol/joining.ts";
 import { generateSigner } from "../../agent/protocol/es256.ts";
 import { generateRecipient, open } from "../../agent/protocol/seal.ts";
