@@ -31,7 +31,6 @@ export class Attempts {
   readonly #table: JsonTable<typeof kept>;
   readonly #clock: Clock;
   readonly #windowMs: number;
-  readonly #startedAt: number;
   readonly #onOpen: (isAnyOpen: boolean) => void;
   readonly #changedAt = new Map<string, number>();
 
@@ -41,8 +40,8 @@ export class Attempts {
     this.#table = new JsonTable(store, "reshard/", kept);
     this.#clock = clock;
     this.#windowMs = windowMs;
-    this.#startedAt = clock.now();
     this.#onOpen = onOpen;
+    this.#noteChanges();
     this.#tellOpen();
   }
 
@@ -61,10 +60,8 @@ export class Attempts {
 
   /** Stores a stage, and that these attempt numbers are used up. */
   put(attempt: KeptAttempt): Change[] {
-    const planHash = statementHash(attempt.plan);
-    if (attempt.changed && !this.#changedAt.has(planHash)) this.#changedAt.set(planHash, this.#clock.now());
     return [
-      this.#table.put(planHash, attempt),
+      this.#table.put(statementHash(attempt.plan), attempt),
       ...attempt.plan.body.keys.filter(({ key, attempt: number }) => number > this.last(key)).map(({ key, attempt: number }) => putJson(`attempt/${key}`, number)),
     ];
   }
@@ -72,6 +69,7 @@ export class Attempts {
   /** Makes stages durable, with what else changes in the same batch. */
   async commit(changes: readonly Change[]): Promise<void> {
     await this.#store.commit(changes);
+    this.#noteChanges();
     this.#tellOpen();
   }
 
@@ -101,6 +99,14 @@ export class Attempts {
       .map(({ plan }) => this.#table.del(statementHash(plan)));
   }
 
+  /** A change counts from when it was durable, however slow the disk, and one of an earlier life from this one's start. */
+  #noteChanges(): void {
+    for (const { changed, plan } of this.all()) {
+      const planHash = statementHash(plan);
+      if (changed && !this.#changedAt.has(planHash)) this.#changedAt.set(planHash, this.#clock.now());
+    }
+  }
+
   #tellOpen(): void {
     this.#onOpen(this.#open.length > 0);
   }
@@ -110,6 +116,6 @@ export class Attempts {
   }
 
   #isRecent({ changed, plan }: KeptAttempt): boolean {
-    return changed && this.#clock.now() - (this.#changedAt.get(statementHash(plan)) ?? this.#startedAt) < this.#windowMs;
+    return changed && this.#clock.now() - (this.#changedAt.get(statementHash(plan)) ?? this.#clock.now()) < this.#windowMs;
   }
 }

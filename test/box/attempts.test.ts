@@ -40,17 +40,17 @@ void t.test("open until a certificate is in hand", async (t) => {
   }
 });
 
-void t.test("a change of holders counts for the window, from when it happened or from our start", async (t) => {
+void t.test("a change of holders counts for the window, from when it was durable or from our start", async (t) => {
   const disk = memoryDisk();
   const store = openMemoryStore(disk);
   const clock = new VirtualClock();
   const attempts = new Attempts(store, clock, 1000);
   const [one, other] = [await planOf(7, "payroll"), await planOf(3, "backup")];
-  await store.commit(attempts.put({ plan: one, stage: "activated", batch: null, changed: true }));
-  await store.commit(attempts.put({ plan: other, stage: "settled", batch: null, changed: false }));
+  await attempts.commit(attempts.put({ plan: one, stage: "activated", batch: null, changed: true }));
+  await attempts.commit(attempts.put({ plan: other, stage: "settled", batch: null, changed: false }));
   t.strictSame([...attempts.changedKeys()], ["payroll"]);
   await clock.advance(600);
-  await store.commit(attempts.put({ plan: one, stage: "settled", batch: null, changed: true }));
+  await attempts.commit(attempts.put({ plan: one, stage: "settled", batch: null, changed: true }));
   await clock.advance(399);
   t.strictSame([...attempts.changedKeys()], ["payroll"]);
   await clock.advance(1);
@@ -62,22 +62,32 @@ void t.test("a change of holders counts for the window, from when it happened or
   t.strictSame([...new Attempts(openMemoryStore(disk), clock, 0).changedKeys()], [], "no window");
 });
 
+void t.test("on a slow disk a change counts from when it is durable", async (t) => {
+  const clock = new VirtualClock();
+  const attempts = new Attempts(openMemoryStore(memoryDisk(), { after: () => clock.advance(400) }), clock, 1000);
+  await attempts.commit(attempts.put({ plan: await planOf(7, "payroll"), stage: "activated", batch: null, changed: true }));
+  await clock.advance(999);
+  t.strictSame([...attempts.changedKeys()], ["payroll"]);
+  await clock.advance(1);
+  t.strictSame([...attempts.changedKeys()], []);
+});
+
 void t.test("forgotten: what is over, past its window, and replaced for every key", async (t) => {
   const store = openMemoryStore(memoryDisk());
   const clock = new VirtualClock();
   const attempts = new Attempts(store, clock, 1000);
   const both = await planOf(7, "payroll", "backup");
   const rest = (): string[] => attempts.all().map(({ plan, stage }) => `${stage} ${plan.body.keys.map(({ key }) => key).join("+")}`);
-  await store.commit(attempts.put({ plan: both, stage: "prepared", batch: null, changed: true }));
-  await store.commit(attempts.prune(await planOf(8, "payroll", "backup")));
+  await attempts.commit(attempts.put({ plan: both, stage: "prepared", batch: null, changed: true }));
+  await attempts.commit(attempts.prune(await planOf(8, "payroll", "backup")));
   t.strictSame(rest(), ["prepared payroll+backup"], "its certificate is still wanted");
-  await store.commit(attempts.put({ plan: both, stage: "settled", batch: null, changed: true }));
-  await store.commit(attempts.prune(await planOf(8, "payroll", "backup")));
+  await attempts.commit(attempts.put({ plan: both, stage: "settled", batch: null, changed: true }));
+  await attempts.commit(attempts.prune(await planOf(8, "payroll", "backup")));
   t.strictSame(rest(), ["settled payroll+backup"], "the window is not over");
   await clock.advance(1000);
-  await store.commit(attempts.prune(await planOf(8, "payroll")));
+  await attempts.commit(attempts.prune(await planOf(8, "payroll")));
   t.strictSame(rest(), ["settled payroll+backup"], "backup has no later one");
-  await store.commit(attempts.prune(await planOf(8, "payroll", "backup", "third")));
+  await attempts.commit(attempts.prune(await planOf(8, "payroll", "backup", "third")));
   t.strictSame(rest(), []);
   t.equal(attempts.last("backup"), 7, "its number stays used up");
 });

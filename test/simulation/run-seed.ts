@@ -31,6 +31,8 @@ const calmMs = 240_000;
 /** Who owns the coordinator can stop everything (protocol.md §9): then nothing is waited for. */
 const calmUnderLiarMs = 2000;
 const lookEveryMs = 500;
+/** How long people take to answer a page. */
+const peopleMs = 60_000;
 /** Until everybody has heard everybody. */
 const beforeMs = 1800;
 
@@ -57,6 +59,7 @@ export async function runSeed(seed: number): Promise<Ran> {
     if (weather.liar === "coordinator") new Intruder(seed, invariants).begin();
     await advance(world, invariants, weather.stormMs);
     world.calm();
+    if (weather.liar === "box") world.timeline.after(peopleMs, () => { answerPages(site); });
     await untilFinished(world, invariants);
   } catch (error) {
     world.violate(`the simulation fails: ${error instanceof Error ? error.stack ?? error.message : String(error)}`);
@@ -100,13 +103,23 @@ async function untilFinished(world: World, invariants: Invariants): Promise<void
   }
 }
 
-function orderSome({ world, client }: Site): void {
-  const { random, weather, timeline } = world;
+function orderSome(site: Site): void {
+  const { random, weather, timeline } = site.world;
   for (let i = 0; i < weather.orders; i++) {
     const key = random.pick(weather.keys)!.key;
-    timeline.after(random.int(weather.stormMs), () => {
-      world.note(`order ${key}`);
-      client?.request(clientRequests, "key-reshard", coordinatorId, { key }, { deadlineMs: 60_000 }).then(() => { world.note(`ordered ${key}`); }, (error: unknown) => { world.note(`order refused ${String(error)}`); });
-    });
+    timeline.after(random.int(weather.stormMs), () => { order(site, key); });
   }
+}
+
+function order({ world, client }: Site, key: string): void {
+  world.note(`order ${key}`);
+  client?.request(clientRequests, "key-reshard", coordinatorId, { key }, { deadlineMs: 60_000 }).then(() => { world.note(`ordered ${key}`); }, (error: unknown) => { world.note(`order refused ${String(error)}`); });
+}
+
+/** A liar may leave a key to people, and to nobody else: bad deals are ordered once more (docs/operations.md, `bad-deals`). */
+function answerPages(site: Site): void {
+  site.client?.request(clientRequests, "status", coordinatorId, {}).then(
+    ({ keys }) => { for (const { key, held } of keys) if (held === "bad-deals") order(site, key); },
+    (error: unknown) => { site.world.note(`status refused ${String(error)}`); },
+  );
 }

@@ -61,13 +61,12 @@ export class Patience {
   wish({ key }: KeyRecord): Wish {
     const now = this.#parts.clock.now();
     const { dueAt, ordered, changedAt, leftOut, gaveUp } = this.#of(key);
-    const avoid = new Set([...this.#avoidUntil].filter(([, until]) => now < until).map(([box]) => box));
-    const [suspect] = leftOut.slice(-1);
-    if (suspect !== undefined) avoid.add(suspect);
     return {
       due: ordered ? "order" : now >= dueAt + this.#grace(key) ? "period" : null,
       mayChange: now - changedAt >= this.#parts.config.reshardWindowMs,
-      avoid, gaveUp,
+      avoid: new Set([...this.#avoidUntil].filter(([, until]) => now < until).map(([box]) => box)),
+      suspect: leftOut.at(-1) ?? null,
+      gaveUp,
       zonesLimited: this.#parts.site.current.body.noZoneHoldsThreshold === true,
       suspicion: this.#suspicion,
     };

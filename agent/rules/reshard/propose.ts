@@ -22,6 +22,8 @@ export interface Wish {
   readonly mayChange: boolean;
   /** Boxes to do without this time: they missed the last deadline. */
   readonly avoid: ReadonlySet<string>;
+  /** A box that is left out since the last deal was bad and named nobody. */
+  readonly suspect: string | null;
   /** Several attempts without one suspect after the other have failed: people must look (protocol.md §7). */
   readonly gaveUp: boolean;
   /** No zone may hold a threshold of the shards (site record, `noZoneHoldsThreshold`). */
@@ -42,11 +44,19 @@ export type Hold =
   | "absent" // a holder is away and neither lost nor late: in maintenance, or not heard yet
   | "several-out" // more than one holder is out: by itself a coordinator changes one
   | "zones" // only a box of another zone could come, or one zone holds a threshold as it is
-  | "bad-deals" // the deals were bad with one box after the other left out
+  | "bad-deals" // the deals were bad with one box after the other left out, or with none that can be left out
   | "window"; // a holder was changed a short time ago
 
 /** What to do about one key now: a pure function, asked again whenever something changes. */
 export function proposeReshard(record: KeyRecord, boxes: readonly BoxView[], wish: Wish): Proposal {
+  const { suspect } = wish;
+  if (suspect === null) return propose(record, boxes, wish);
+  const proposal = propose(record, boxes, { ...wish, avoid: new Set([...wish.avoid, suspect]) });
+  // Where it is only the suspect that is missing, no time helps, and the same set is not tried again without people (protocol.md §7).
+  return proposal.kind === "hold" && propose(record, boxes, wish).kind === "plan" ? { kind: "hold", why: "bad-deals" } : proposal;
+}
+
+function propose(record: KeyRecord, boxes: readonly BoxView[], wish: Wish): Proposal {
   const views = new Map(boxes.map((view) => [view.box, view]));
   const can = (box: string): boolean => views.get(box)?.live === true && views.get(box)?.out === null && !wish.avoid.has(box);
   const out = record.holders.filter(({ box }) => outOf(views, box) !== null);

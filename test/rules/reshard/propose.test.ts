@@ -10,7 +10,7 @@ import { boxIds, current, filled, keys, makeCurrent, makePlan, member, members, 
 const view = (n: number, change: Partial<BoxView> = {}): BoxView => ({ box: `box-${n}`, zone: "a", live: true, steady: true, out: null, ...change });
 const lost = (n: number): BoxView => view(n, { live: false, steady: false, out: "lost" });
 const away = (n: number): BoxView => view(n, { live: false, steady: false });
-const calm: Wish = { due: null, mayChange: true, avoid: new Set(), gaveUp: false, zonesLimited: false, suspicion: new Map() };
+const calm: Wish = { due: null, mayChange: true, avoid: new Set(), suspect: null, gaveUp: false, zonesLimited: false, suspicion: new Map() };
 const five = [1, 2, 3, 4, 5].map((n) => view(n));
 const propose = (boxes: readonly BoxView[], wish: Partial<Wish> = {}, of = current): Proposal => proposeReshard(of, boxes, { ...calm, ...wish });
 const plan = (change: Partial<Extract<Proposal, { kind: "plan" }>>): Proposal => ({ kind: "plan", reason: "lost", dealers: members(1, 2, 3), witnesses: members(1, 2, 3, 4, 5), holders: members(1, 2, 3, 4, 5), ...change });
@@ -45,6 +45,16 @@ void t.test("by itself it changes one, and not too soon", (t) => {
   t.strictSame(propose([...five.slice(0, 4), view(6)], { mayChange: false }, four), hold("window"));
   t.strictSame(propose([...five.slice(0, 4), away(5)], { due: "period" }), hold("absent"), "nobody is cut out in maintenance");
   t.strictSame(propose([...five.slice(0, 4), view(5)], { due: "period", mayChange: false, avoid: new Set(["box-5"]) }), hold("window"));
+  t.end();
+});
+
+void t.test("a suspect is left out; where nothing goes without it people must look", (t) => {
+  const left = members(1, 3, 4, 5);
+  t.strictSame(propose(five, { due: "order", suspect: "box-2" }), plan({ reason: "order", dealers: members(1, 3, 4), witnesses: left, holders: left }));
+  t.strictSame(propose([view(1), view(2), view(3), view(4), view(6)], { suspect: "box-4" }, four), hold("bad-deals"), "three witnesses prove nothing while there is a fourth");
+  t.strictSame(propose([...five.slice(0, 4), lost(5), view(6)], { suspect: "box-4" }), hold("bad-deals"), "by itself it changes one");
+  t.strictSame(propose([view(1), view(2), view(3), view(4), view(6)], { suspect: "box-4", mayChange: false }, four), hold("window"), "what passes by itself is waited for first");
+  t.strictSame(propose(five, { suspect: "box-2" }), nothing);
   t.end();
 });
 
@@ -145,12 +155,12 @@ const scene = fc.record({
   states: fc.array(fc.constantFrom("ready", "ready", "ready", "live", "away", "lost", "quarantined", "quarantined-live"), { minLength: 9, maxLength: 9 }),
   zones: fc.array(fc.constantFrom("a", "b", "c"), { minLength: 9, maxLength: 9 }),
   zonesLimited: fc.boolean(),
-  due: fc.constantFrom(null, "period" as const, "order" as const), mayChange: fc.boolean(), avoid: fc.subarray(boxIds, { maxLength: 2 }), suspicion: fc.array(fc.nat(3), { minLength: 9, maxLength: 9 }),
+  due: fc.constantFrom(null, "period" as const, "order" as const), mayChange: fc.boolean(), avoid: fc.subarray(boxIds, { maxLength: 2 }), suspect: fc.constantFrom(null, null, ...boxIds), suspicion: fc.array(fc.nat(3), { minLength: 9, maxLength: 9 }),
 });
 
 void t.test("every plan that is proposed is one that every box in it takes, and it does something", async (t) => {
   const kinds = new Map<string, number>();
-  await fc.assert(fc.asyncProperty(scene, async ({ threshold, margin, epoch, extra, missing, order, xs, states, zones, zonesLimited, due, mayChange, avoid, suspicion }) => {
+  await fc.assert(fc.asyncProperty(scene, async ({ threshold, margin, epoch, extra, missing, order, xs, states, zones, zonesLimited, due, mayChange, avoid, suspect, suspicion }) => {
     const size = Math.min(8, Math.max(3, threshold + margin) + extra);
     const count = Math.max(Math.max(3, threshold + margin), size - missing);
     const of: KeyRecord = makeCurrent({ threshold, margin, size, epoch, holders: order.slice(0, count).map((box, i) => ({ box, x: xs[i]!, digest: filled(32, i) })) });
@@ -158,7 +168,7 @@ void t.test("every plan that is proposed is one that every box in it takes, and 
       const state = states[i]!;
       return { box, zone: zones[i]!, live: ["ready", "live", "quarantined-live"].includes(state), steady: state === "ready", out: state === "lost" ? "lost" : state.startsWith("quarantined") ? "quarantined" : null };
     });
-    const proposal = proposeReshard(of, boxes, { due, mayChange, avoid: new Set(avoid), gaveUp: false, zonesLimited, suspicion: new Map(boxIds.map((box, i) => [box, suspicion[i]!])) });
+    const proposal = proposeReshard(of, boxes, { due, mayChange, avoid: new Set(avoid), suspect, gaveUp: false, zonesLimited, suspicion: new Map(boxIds.map((box, i) => [box, suspicion[i]!])) });
     kinds.set(proposal.kind === "hold" ? proposal.why : proposal.kind, (kinds.get(proposal.kind === "hold" ? proposal.why : proposal.kind) ?? 0) + 1);
     const view = (box: string): BoxView => boxes.find((one) => one.box === box)!;
     if (proposal.kind === "nothing") {
@@ -175,7 +185,7 @@ void t.test("every plan that is proposed is one that every box in it takes, and 
       judgeReshardPlan(made, {
         box, siteRecord, isQuarantined: isOut, current: () => (holds ? of : undefined), lastAttempt: () => of.attempt, isOpen: () => false, changedLately: () => !mayChange, approved: false,
       });
-      if (!view(box).live || view(box).out !== null || avoid.includes(box)) throw new Error(`${box} cannot take part`);
+      if (!view(box).live || view(box).out !== null || avoid.includes(box) || box === suspect) throw new Error(`${box} cannot take part`);
     }
     for (const { box, x } of of.holders) {
       const stays = proposal.holders.find((one) => one.box === box);
