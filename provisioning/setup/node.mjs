@@ -36,7 +36,9 @@ function headersPrefix() {
   return [dirname(dirname(process.execPath)), "/usr"].find((prefix) => existsSync(join(prefix, "include/node/node.h")));
 }
 
-/** The step that compiles what tsconfig.json includes into dist/. */
+const bundler = join(import.meta.dirname, "bundle.mjs");
+
+/** The step that compiles what tsconfig.json includes into dist/, and makes one file of each program there. */
 export function buildStep(root) {
   const marker = join(root, "dist/.sources");
   const sources = () => sourcesDigest(root);
@@ -47,6 +49,7 @@ export function buildStep(root) {
       // Taken before: a source that changes while it is compiled is compiled again next time.
       const digest = sources();
       command(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.json"], { cwd: root });
+      command(process.execPath, [bundler], { cwd: root });
       mkdirSync(dirname(marker), { recursive: true });
       writeFileSync(marker, digest);
     },
@@ -55,7 +58,7 @@ export function buildStep(root) {
 
 function sourcesDigest(root) {
   const config = readFileSync(join(root, "tsconfig.json"));
-  const hash = createHash("sha256").update(config);
+  const hash = createHash("sha256").update(config).update(readFileSync(bundler));
   const folders = JSON.parse(config.toString()).include.map((pattern) => pattern.replace("/**/*.ts", ""));
   for (const folder of folders.filter((name) => existsSync(join(root, name)))) {
     for (const name of readdirSync(join(root, folder), { recursive: true }).filter((entry) => entry.endsWith(".ts")).sort()) {
