@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import { join, relative } from "node:path";
 import { build } from "esbuild";
 import { root } from "./paths.mjs";
 
@@ -14,23 +14,27 @@ const programs = [
 /** Native modules look for their binary beside themselves. */
 const external = ["pkcs11js", "classic-level", "@serialport/bindings-cpp"];
 /** Packages written as CommonJS ask for Node's own modules by `require`. */
-const banner = { js: 'import { createRequire as requireFrom } from "node:module";\nconst require = requireFrom(import.meta.url);' };
+const banner = { js: [
+  'import { createRequire as requireFrom } from "node:module";',
+  "const require = requireFrom(import.meta.url);",
+  'const ownDist = import.meta.url.slice(0, import.meta.url.lastIndexOf("/dist/") + "/dist/".length);',
+].join("\n") };
 
 /** A module goes on looking for its neighbours where tsc would have put it. */
-const inItsPlace = (program) => ({
+const inItsPlace = {
   name: "in-its-place",
   setup(bundle) {
     bundle.onLoad({ filter: /\.(?:ts|mjs)$/ }, async ({ path }) => {
       const contents = await readFile(path, "utf8");
       if (path.includes("node_modules") || !contents.includes("import.meta.url")) return undefined;
-      const place = path.endsWith(".ts") ? join("dist", relative(root, path).replace(/\.ts$/, ".js")) : relative(root, path);
-      const own = JSON.stringify(relative(join("dist", dirname(program)), place));
-      return { contents: contents.replaceAll("import.meta.url", `new URL(${own}, import.meta.url).href`), loader: path.endsWith(".ts") ? "ts" : "js" };
+      const isSource = path.endsWith(".ts");
+      const place = isSource ? relative(root, path).replace(/\.ts$/, ".js") : join("..", relative(root, path));
+      return { contents: contents.replaceAll("import.meta.url", `new URL(${JSON.stringify(place)}, ownDist).href`), loader: isSource ? "ts" : "js" };
     });
   },
-});
+};
 
-await Promise.all(programs.map((program) => build({
-  absWorkingDir: root, entryPoints: [`${program}.ts`], outfile: `dist/${program}.js`, allowOverwrite: true,
-  bundle: true, platform: "node", format: "esm", target: "node20", external, banner, plugins: [inItsPlace(program)], logLevel: "warning",
-})));
+await build({
+  absWorkingDir: root, entryPoints: programs.map((program) => `${program}.ts`), outdir: "dist", outbase: root, allowOverwrite: true,
+  bundle: true, platform: "node", format: "esm", target: "node20", external, banner, plugins: [inItsPlace], logLevel: "warning",
+});
