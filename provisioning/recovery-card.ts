@@ -25,7 +25,7 @@ export interface Card {
 export const cardRows = 5;
 const rowBytes = 8;
 const checkBytes = 2;
-const rowLetters = 16;
+export const rowLetters = 16;
 const idBytes = 5;
 const headBytes = 3;
 const format = 1;
@@ -82,7 +82,8 @@ function valueOf(letter: number): number | undefined {
   return value < 0 ? undefined : value;
 }
 
-const isBetween = (letter: number): boolean => letter === 0x20 || letter === 0x2d || letter === 0x09 || letter === 0x0d;
+/** What may stand between letters. */
+export const isBetween = (letter: number): boolean => letter === 0x20 || letter === 0x2d || letter === 0x09 || letter === 0x0d;
 
 /** A card while it is typed, row by row. */
 export class TypedCard {

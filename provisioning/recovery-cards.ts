@@ -2,9 +2,13 @@ import { createPrivateKey } from "node:crypto";
 import { softwareSigner, type Signer } from "../agent/protocol/es256.ts";
 import { bytesOf, toBase64url, utf8 } from "../agent/runtime/encoding.ts";
 import { generateScalar, keyPairOf, type KeyPair } from "../agent/runtime/key-pair.ts";
-import { equalBytes, secretBytes, secretCopy, wipe } from "../agent/runtime/secrets.ts";
+import { equalBytes, secretBytes, wipe } from "../agent/runtime/secrets.ts";
 import { combineShares, splitSecret } from "../agent/sharding/shamir.ts";
-import { CardError, cardRows, encodeCard, keyIdOf, TypedCard, type Card } from "./recovery-card.ts";
+import { qrLetters, qrParts, qrText, type QrParts } from "./card-qr.ts";
+import { missing, readCards, type Typing } from "./card-reader.ts";
+import { CardError, encodeCard, isBetween, keyIdOf, type Card } from "./recovery-card.ts";
+
+const newLine = 0x0a;
 
 /** A recovery key, gone but for its cards; each text is in secret memory that the caller wipes. */
 export interface MadeCards {
@@ -14,6 +18,7 @@ export interface MadeCards {
 
 /** Makes a key and splits it: any `threshold` of `cards` cards give it back. Throws as `splitSecret`. */
 export async function makeCards(threshold: number, cards: number): Promise<MadeCards> {
+  const parts = qrParts();
   const scalar = generateScalar();
   let pair: KeyPair | undefined;
   let shares: readonly Uint8Array<ArrayBuffer>[] = [];
@@ -21,113 +26,94 @@ export async function makeCards(threshold: number, cards: number): Promise<MadeC
     pair = keyPairOf(scalar);
     const { point } = pair;
     shares = await splitSecret(scalar, threshold, Array.from({ length: cards }, (_, i) => i + 1));
-    return { publicKey: toBase64url(point), texts: shares.map((y, i) => textOf({ threshold, x: i + 1, keyId: keyIdOf(point), y }, cards)) };
+    return { publicKey: toBase64url(point), texts: shares.map((y, i) => textOf({ threshold, x: i + 1, keyId: keyIdOf(point), y }, cards, parts)) };
   } finally {
     wipe(scalar, pair?.pkcs8, ...shares);
   }
 }
 
 /** A card for a person. Lines that begin with # are not read when it is typed, or piped, again. */
-function textOf(card: Card, cards: number): Uint8Array<ArrayBuffer> {
-  const head = utf8(`# Shardkeep recovery card ${card.x} of ${cards}: any ${card.threshold} of them give a site new administrators.\n# Keep it as you keep a key; nobody but \`shardkeep site recover\` asks for it.\n`);
+function textOf(card: Card, cards: number, parts: QrParts): Uint8Array<ArrayBuffer> {
+  const head = utf8(`# Shardkeep recovery card ${card.x} of ${cards}: any ${card.threshold} of them give a site new administrators.\n# Keep it as you keep a key; nobody but \`shardkeep site recover\` and \`site recovery-check\` asks for it.\n`);
   const rows = encodeCard(card);
-  const text = secretBytes(head.length + rows.length);
+  const letters = lettersOf(rows);
+  const code = qrText(parts, letters);
+  const text = secretBytes(head.length + rows.length + code.length);
   text.set(head);
   text.set(rows, head.length);
-  wipe(rows);
+  text.set(code, head.length + rows.length);
+  wipe(rows, letters, code);
   return text;
 }
 
-export interface Typing {
-  /** Says which row is wanted. */
-  readonly ask: (words: string) => void;
-  /** Whether what was mistyped may be typed again; else it is thrown. */
-  readonly isPatient: boolean;
+/** What the QR code says: the rows without what stands between. */
+function lettersOf(rows: Uint8Array): Uint8Array<ArrayBuffer> {
+  const letters = secretBytes(qrLetters);
+  let length = 0;
+  for (const letter of rows) if (letter !== newLine && !isBetween(letter)) letters[length++] = letter;
+  return letters;
 }
 
 /** Reads the cards of the key `publicKey` until there are enough: what signs as that key. Throws {@link CardError}. */
-export async function signerOfCards(lines: AsyncIterable<Uint8Array>, publicKey: string, { ask, isPatient }: Typing): Promise<Signer> {
-  const keyId = keyIdOf(bytesOf(publicKey));
-  const cards: Card[] = [];
-  let typed = new TypedCard();
-  const want = (): void => { ask(`card ${cards.length + 1}${cards[0] === undefined ? "" : ` of ${cards[0].threshold}`}, row ${typed.row + 1} of ${cardRows}:`); };
+export async function signerOfCards(lines: AsyncIterable<Uint8Array>, publicKey: string, typing: Typing): Promise<Signer> {
+  const cards = await readCards(lines, { ...typing, keyId: keyIdOf(bytesOf(publicKey)), onCard: ({ threshold }, typed) => typed === threshold });
   try {
-    want();
-    for await (const line of lines) {
-      try {
-        if (line.length === 0 || line[0] === 0x23) continue;
-        typed.type(line);
-        if (typed.row === 1) requireFitting(typed.head, keyId, cards);
-      } catch (error) {
-        if (!isPatient || !(error instanceof CardError)) throw error;
-        ask(error.message);
-        if (error.code !== "RECOVERY_CARD_MISTYPED") typed = another(typed);
-      } finally {
-        wipe(line);
-      }
-      if (typed.row === cardRows) {
-        cards.push(typed.end());
-        typed = another(typed);
-        if (cards.length === cards[0]?.threshold) return await signerOf(cards, publicKey);
-      }
-      want();
+    if (cards.length !== cards[0]?.threshold) throw missing(cards.length);
+    const { pkcs8 } = await pairOf(cards, publicKey);
+    try {
+      return softwareSigner(createPrivateKey({ key: Buffer.from(pkcs8.buffer), format: "der", type: "pkcs8" }));
+    } finally {
+      wipe(pkcs8);
     }
-    throw new CardError("RECOVERY_CARDS_MISSING", `${cards.length} whole card(s), and no more come`, { remedy: "type as many cards as the first one says, or pipe their files" });
   } finally {
-    typed.wipe();
     wipe(...cards.map(({ y }) => y));
   }
 }
 
-function another(typed: TypedCard): TypedCard {
-  typed.wipe();
-  return new TypedCard();
+export interface Checked {
+  readonly cards: readonly number[];
+  readonly threshold: number;
+  /** The public key that they give; null where there are too few to tell. */
+  readonly key: string | null;
 }
 
-/** A card of another key, or one that is there already, is refused at its first row. */
-function requireFitting({ keyId, x, threshold }: Omit<Card, "y">, wanted: Uint8Array, cards: readonly Card[]): void {
-  if (!equalBytes(keyId, wanted) || (cards[0] !== undefined && threshold !== cards[0].threshold)) {
-    throw new CardError("RECOVERY_CARD_FOREIGN", "this card is of another recovery key than the site record names", { remedy: "find the cards that were made last; `shardkeep site show` has the key's fingerprint" });
+/**
+ * Reads cards until no more come: whether they are as they were printed, of one key (`publicKey`, if that is known), and
+ * where there are enough, whether every one of them helps to give it. Throws {@link CardError}.
+ */
+export async function checkCards(lines: AsyncIterable<Uint8Array>, publicKey: string | undefined, typing: Typing & { readonly onCard: (card: Omit<Card, "y">) => void }): Promise<Checked> {
+  const keyId = publicKey === undefined ? {} : { keyId: keyIdOf(bytesOf(publicKey)) };
+  const cards = await readCards(lines, { ...typing, ...keyId, onCard: (card) => { typing.onCard(card); return false; } });
+  try {
+    const [first] = cards;
+    if (first === undefined) throw missing(0);
+    const { threshold } = first;
+    let key: string | null = null;
+    for (const last of cards.slice(threshold - 1)) {
+      const { point, pkcs8 } = await pairOf([...cards.slice(0, threshold - 1), last], key ?? publicKey);
+      wipe(pkcs8);
+      key = toBase64url(point);
+    }
+    return { cards: cards.map(({ x }) => x), threshold, key };
+  } finally {
+    wipe(...cards.map(({ y }) => y));
   }
-  if (cards.some((card) => card.x === x)) throw new CardError("RECOVERY_CARD_REPEATED", `card ${x} has been typed already`, { remedy: "type another card" });
 }
 
-/** Of wrong shares any scalar may come, also one that is none. Throws RECOVERY_CARDS_WRONG. */
-async function signerOf(cards: readonly Card[], publicKey: string): Promise<Signer> {
+/** Of wrong shares any scalar may come, also one that is none. The pair is the caller's to wipe. Throws RECOVERY_CARDS_WRONG. */
+async function pairOf(cards: readonly Card[], publicKey: string | undefined): Promise<KeyPair> {
   const scalar = await combineShares(cards, cards[0]?.threshold ?? 0);
   let pair: KeyPair | undefined;
   try {
     pair = keyPairOf(scalar);
-    if (toBase64url(pair.point) !== publicKey) throw new TypeError("another key");
-    return softwareSigner(createPrivateKey({ key: Buffer.from(pair.pkcs8.buffer), format: "der", type: "pkcs8" }));
+    const { point } = pair;
+    const isKey = publicKey === undefined ? cards.every(({ keyId }) => equalBytes(keyId, keyIdOf(point))) : toBase64url(point) === publicKey;
+    if (!isKey) throw new TypeError("another key");
+    return pair;
   } catch (cause) {
+    wipe(pair?.pkcs8);
     throw new CardError("RECOVERY_CARDS_WRONG", "the cards together are not the recovery key", { cause, remedy: "one of them is not as it was printed: try it with another card in its place" });
   } finally {
-    wipe(scalar, pair?.pkcs8);
-  }
-}
-
-const mostLineBytes = 256;
-
-/** What is typed, line by line, each in secret memory that the reader wipes; an over-long line is cut, which no card is. */
-export async function* secretLines(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  const line = secretBytes(mostLineBytes);
-  let length = 0;
-  try {
-    for await (const part of input) {
-      try {
-        for (const byte of part) {
-          if (byte === 0x0a) {
-            yield secretCopy(line.subarray(0, length));
-            length = 0;
-          } else if (length < mostLineBytes) line[length++] = byte;
-        }
-      } finally {
-        wipe(part);
-      }
-    }
-    if (length > 0) yield secretCopy(line.subarray(0, length));
-  } finally {
-    wipe(line);
+    wipe(scalar);
   }
 }

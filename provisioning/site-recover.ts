@@ -16,7 +16,8 @@ import { client, clientOption, command, list, optionsOf } from "./options.ts";
 import { note, result, UsageError } from "./output.ts";
 import { enrolFinger, forgetFinger, type Finger } from "./person.ts";
 import { CardError } from "./recovery-card.ts";
-import { secretLines, signerOfCards } from "./recovery-cards.ts";
+import { secretLines } from "./card-reader.ts";
+import { signerOfCards } from "./recovery-cards.ts";
 
 export interface Newcomer extends Finger { readonly role: string }
 

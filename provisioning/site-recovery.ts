@@ -35,7 +35,9 @@ export function recoveryKeyCommand(): Command {
         wipe(...made.texts);
       }
       result(options.json, { key: made.publicKey, fingerprint: fingerprintOf(made.publicKey), threshold, files }, [
-        ...files, `next: write or print each card, give it to its custodian, delete ${out}; then, at the site:`,
+        ...files, `the key is ${fingerprintOf(made.publicKey)}`,
+        `next: print each card or write it by hand, delete ${out}, and have each custodian's card typed or scanned from the paper: shardkeep site recovery-check`,
+        "then, at the site:",
         // One word: a key is base64url, and may begin with a dash.
         `shardkeep site recovery --key=${made.publicKey} --delay 7d`,
       ]);

@@ -17,6 +17,7 @@ import { provision } from "./programs.ts";
 import { changeRecord, linesOf, reason, reasonOption } from "./record-change.ts";
 import { provenChain, stepLine } from "./record-chain.ts";
 import { recoveryCommand, recoveryKeyCommand } from "./site-recovery.ts";
+import { recoveryCheckCommand } from "./site-recovery-check.ts";
 import { recoverCommand } from "./site-recover.ts";
 
 function describe({ site, body }: SiteRecord): string[] {
@@ -105,6 +106,6 @@ function sealCommand(): Command {
 
 export function siteCommand(): Command {
   return group("site", "the site and its record", [
-    initCommand(), approveCommand(), inviteCommand(), applyCommand(), showCommand(), sealCommand(), aclCommand(), recoveryKeyCommand(), recoveryCommand(), recoverCommand(),
+    initCommand(), approveCommand(), inviteCommand(), applyCommand(), showCommand(), sealCommand(), aclCommand(), recoveryKeyCommand(), recoveryCheckCommand(), recoveryCommand(), recoverCommand(),
   ]);
 }

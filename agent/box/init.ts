@@ -92,6 +92,7 @@ await runMain("box join", async (args) => {
   } else if (mode === "join") {
     const [, host, port] = /^(.+):([0-9]{1,5})$/.exec(values.at ?? "") ?? [];
     if (host === undefined) throw usage("where the coordinator listens was not named: --at HOST:PORT");
+    // As text it stays until this process ends; joinByCode wipes what it makes of it. It is good once, and for an hour.
     const code = readCode(await text(process.stdin));
     const ownership = new Ownership(config.state, of);
     await withBox(config, ownership, async (hsm, store) => {

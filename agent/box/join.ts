@@ -3,6 +3,7 @@ import type { BoxAnswer, BoxRequest } from "../protocol/joining.ts";
 import { sleep, type Clock } from "../runtime/clock.ts";
 import { hasCode, ShardkeepError } from "../runtime/errors.ts";
 import type { Random } from "../runtime/random.ts";
+import { wipe } from "../runtime/secrets.ts";
 
 export class JoinError extends ShardkeepError<"JOIN_REFUSED" | "NOBODY_ANSWERS" | "AUTHORITY_WRONG"> {}
 
@@ -21,9 +22,18 @@ const patienceMs = 20_000;
 
 /**
  * Asks the coordinator that gave `code` until it answers. What is not sealed under the code counts for nothing: whoever
- * stands between the two can only keep them apart. Rejects with NOBODY_ANSWERS, JOIN_REFUSED, AUTHORITY_WRONG.
+ * stands between the two can only keep them apart. The code's secret is wiped when this ends, however it does.
+ * Rejects with NOBODY_ANSWERS, JOIN_REFUSED, AUTHORITY_WRONG.
  */
-export async function joinByCode({ ask, clock, random, onWaiting }: JoinParts, code: Invitation, request: BoxRequest): Promise<BoxAnswer> {
+export async function joinByCode(parts: JoinParts, code: Invitation, request: BoxRequest): Promise<BoxAnswer> {
+  try {
+    return await answerTo(parts, code, request);
+  } finally {
+    wipe(code.secret);
+  }
+}
+
+async function answerTo({ ask, clock, random, onWaiting }: JoinParts, code: Invitation, request: BoxRequest): Promise<BoxAnswer> {
   const { site } = request;
   let heardAt = clock.now();
   let isWaiting = false;

@@ -43,7 +43,7 @@ export interface ClientParts {
 const connectMs = 10_000;
 const helloMs = 10_000;
 
-/** Connects to the broker and greets the coordinator. Rejects with BROKER_UNREACHABLE, NO_ANSWER, RECORD_FORGED. */
+/** Connects to the broker and greets the coordinator. Rejects with BROKER_UNREACHABLE, BROKER_REFUSED, CERTIFICATE_REFUSED, NO_ANSWER, RECORD_FORGED. */
 export async function connectClient({ config, tls, signer }: ClientIdentity, parts: ClientParts): Promise<Client> {
   // One identity, many commands side by side: the certificate says who, the suffix tells them apart (design §5).
   const clientId = `${config.client}.${Buffer.from(parts.random.bytes(4)).toString("hex")}`;
@@ -83,6 +83,8 @@ export class Client implements KeyUser {
   readonly #subscribed: Promise<void>;
   readonly #closed: Promise<never>;
   #close: (error: ShardkeepError) => void = () => undefined;
+  /** Before the first connection only: later the broker may come to know this client again. */
+  readonly #refused: Promise<never>;
   #greeting: { readonly nonce: string; boot?: string } | undefined;
   /** The coordinator's session and its latest nonce. */
   #met: { readonly boot: string; fresh: string; counter: number } | undefined;
@@ -107,7 +109,13 @@ export class Client implements KeyUser {
       topicFor: (_peer, kind) => topic({ kind: "client", client, direction: "up", what: kind }),
     });
     this.#exchange.onEvent((name, data, { from, boot }) => { if (name === "coordinator" && from === coordinator) this.#heard(boot, data); });
-    transport.onState((state, reason) => { this.#down = state === "down" ? reason ?? "it closes the connection" : undefined; });
+    this.#refused = new Promise((_, reject) => {
+      transport.onState((state, reason, refusal) => {
+        this.#down = state === "down" ? reason ?? "it closes the connection" : undefined;
+        if (refusal !== undefined) reject(refusal);
+      });
+    });
+    this.#refused.catch(() => undefined);
     this.#subscribed = transport.subscribe([
       topic({ kind: "client", client, direction: "down", what: "request" }),
       topic({ kind: "client", client, direction: "down", what: "response" }),
@@ -193,7 +201,7 @@ export class Client implements KeyUser {
         reject(new ShardkeepError("BROKER_UNREACHABLE", `no connection to ${this.config.broker} in ${connectMs / 1000} s: ${this.#down ?? "no answer"}`, { retryable: true, remedy: "check that the coordinator runs, the address in client.yaml, and the network" }));
       });
     });
-    await Promise.race([this.#subscribed, late, this.#closed]).finally(cancel);
+    await Promise.race([this.#subscribed, late, this.#refused, this.#closed]).finally(cancel);
   }
 
   #look(payload: Uint8Array): void {

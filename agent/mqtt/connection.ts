@@ -5,8 +5,8 @@ import { systemClock, type Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Random } from "../runtime/random.ts";
 import { backoffMs } from "./backoff.ts";
-import { connectionError, MqttError } from "./errors.ts";
-import type { Transport } from "./transport.ts";
+import { connectionError, isRefusal, MqttError } from "./errors.ts";
+import type { StateHandler, Transport } from "./transport.ts";
 
 export type { Transport } from "./transport.ts";
 
@@ -75,7 +75,7 @@ class Connection implements Transport {
   readonly #clock: Clock;
   readonly #filters = new Set<string>();
   readonly #messageHandlers: Parameters<Transport["onMessage"]>[0][] = [];
-  readonly #stateHandlers: Parameters<Transport["onState"]>[0][] = [];
+  readonly #stateHandlers: StateHandler[] = [];
   /** Publishes that the broker has not taken yet. */
   readonly #inFlight = new Set<Settle>();
   /** Whoever waits for a connection on which all filters are granted. */
@@ -127,7 +127,7 @@ class Connection implements Transport {
     this.#messageHandlers.push(handler);
   }
 
-  onState(handler: (state: "up" | "down", reason?: string) => void): void {
+  onState(handler: StateHandler): void {
     this.#stateHandlers.push(handler);
     if (this.#up) handler("up");
   }
@@ -222,7 +222,7 @@ class Connection implements Transport {
     this.#failures += 1;
     const wait = backoffMs(this.#failures, random);
     log.warn("broker down", { error: error.toString(), againMs: wait });
-    for (const handler of this.#stateHandlers) handler("down", error.message);
+    for (const handler of this.#stateHandlers) handler("down", error.message, isRefusal(error) ? error : undefined);
     this.#cancelTimer = this.#clock.after(wait, () => { this.#client = this.#open(); });
   }
 

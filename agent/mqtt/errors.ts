@@ -35,3 +35,11 @@ export function connectionError(cause: Error, { url, clientId }: { readonly url:
   }
   return new MqttError("BROKER_UNREACHABLE", `cannot reach ${url}: ${cause.message}`, { cause, retryable, remedy: "check that the broker runs, its address, and the network" });
 }
+
+/** CONNACK 3, server unavailable: the one refusal that passes by itself. */
+const notReady = 3;
+
+/** Whether the broker has said no, so that asking again with the same name and certificate is no use until somebody changes something. */
+export function isRefusal({ code, cause }: MqttError): boolean {
+  return code === "CERTIFICATE_REFUSED" || (code === "BROKER_REFUSED" && !(cause instanceof Error && "code" in cause && cause.code === notReady));
+}

@@ -1,3 +1,7 @@
+import type { ShardkeepError } from "../runtime/errors.ts";
+
+export type StateHandler = (state: "up" | "down", reason?: string, refusal?: ShardkeepError) => void;
+
 /** What the logic asks of a broker connection; a simulation brings its own. */
 export interface Transport {
   /**
@@ -10,8 +14,11 @@ export interface Transport {
   /** For this and every later connection. Resolves once a broker has granted all; rejects with RIGHTS_REFUSED. */
   subscribe(filters: readonly string[]): Promise<void>;
   onMessage(handler: (topic: string, payload: Uint8Array, retained: boolean) => void): void;
-  /** `up` when the subscriptions stand: what is asked from then on is also heard. `reason` is for people. */
-  onState(handler: (state: "up" | "down", reason?: string) => void): void;
+  /**
+   * `up` when the subscriptions stand: what is asked from then on is also heard. `reason` is for people; `refusal` is there
+   * where the broker has said no, for sure, and not just been silent or gone.
+   */
+  onState(handler: StateHandler): void;
   readonly up: boolean;
   /** Leaves in good order: the will is not published. */
   close(): Promise<void>;

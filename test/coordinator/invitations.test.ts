@@ -106,19 +106,22 @@ async function join(meddle: (line: string, pass: (line: string) => string | unde
     const said = meddle(line, (one) => here.invitations.hear(one));
     return said === undefined ? Promise.reject(new ShardkeepError("LINE_UNANSWERED", "nobody", { retryable: true })) : Promise.resolve(said);
   };
-  const joined = joinByCode({ ask, clock: here.clock, random: systemRandom, onWaiting: () => { waits += 1; } }, readCode(typed ?? invited), request);
+  const code = readCode(typed ?? invited);
+  const joined = joinByCode({ ask, clock: here.clock, random: systemRandom, onWaiting: () => { waits += 1; } }, code, request);
   joined.catch(() => undefined);
-  return { ...here, request, joined, waits: () => waits };
+  return { ...here, request, joined, waits: () => waits, isSecretGone: () => code.secret.every((byte) => byte === 0) };
 }
 
 void t.test("the box asks until people have let it in", async (t) => {
-  const { clock, invitations, request, joined, answer, waits } = await join((line, pass) => pass(line));
+  const { clock, invitations, request, joined, answer, waits, isSecretGone } = await join((line, pass) => pass(line));
   await clock.advance(60_000);
+  t.notOk(isSecretGone());
   t.same(invitations.requestOf("box-6"), request);
   t.equal(waits(), 1, "said once");
   invitations.answered(answer);
   await clock.advance(2000);
   t.same(await joined, answer);
+  t.ok(isSecretGone(), "the code is good once");
 });
 
 void t.test("whoever stands between the two learns nothing and changes nothing", async (t) => {
@@ -149,6 +152,7 @@ void t.test("a box that is not taken", async (t) => {
   const silent = await join(() => undefined);
   await silent.clock.advance(25_000);
   await t.rejects(silent.joined, { code: "NOBODY_ANSWERS", retryable: true });
+  t.ok(silent.isSecretGone());
   const other = await join((line, pass) => pass(line), { code: writeCode(keyOf("authority"), systemRandom.bytes(10)) });
   await other.clock.advance(25_000);
   await t.rejects(other.joined, { code: "NOBODY_ANSWERS" }, "a code that nobody gave");

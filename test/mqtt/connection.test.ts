@@ -3,7 +3,7 @@ import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import t, { type Test } from "tap";
 import { generate, parser, type Packet } from "mqtt-packet";
 import { connect, type ConnectionOptions } from "../../agent/mqtt/connection.ts";
-import { connectionError } from "../../agent/mqtt/errors.ts";
+import { connectionError, isRefusal } from "../../agent/mqtt/errors.ts";
 import { silentLog } from "../../agent/runtime/log.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 import { certificates } from "./support/certificates.ts";
@@ -95,6 +95,18 @@ void t.test("each reason has a name and a remedy", async (c) => {
   for (const alert of ["ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED", "ERR_SSL_TLSV1_ALERT_UNKNOWN_CA", "ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE"]) c.equal(named(alert), "CERTIFICATE_REFUSED");
   for (const verdict of ["SELF_SIGNED_CERT_IN_CHAIN", "UNABLE_TO_VERIFY_LEAF_SIGNATURE", "UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "ERR_TLS_CERT_ALTNAME_INVALID"]) c.equal(named(verdict), "BROKER_UNTRUSTED");
   for (const other of ["ECONNRESET", "ENOTFOUND", "EHOSTUNREACH", "ERR_SSL_WRONG_VERSION_NUMBER"]) c.equal(named(other), "BROKER_UNREACHABLE");
+});
+
+void t.test("a refusal is told from what may pass by itself", async (c) => {
+  const said: unknown[] = [];
+  const answers = [3, 5];
+  const { url } = await scripted(c, () => ({ cmd: "connack", returnCode: answers.shift() ?? 3, sessionPresent: false }));
+  open(c, { url }).transport.onState((state, reason, refusal) => { said.push([state, typeof reason, refusal?.code]); });
+  await until(() => said.length >= 2, "twice");
+  c.same(said.slice(0, 2), [["down", "string", undefined], ["down", "string", "BROKER_REFUSED"]]);
+  const isNo = (code: string | number): boolean => isRefusal(connectionError(Object.assign(new Error("x"), { code }), { url, clientId: "box-1" }));
+  c.same([1, 2, 3, 4, 5].map(isNo), [true, true, false, true, true]);
+  c.same(["ERR_SSL_TLSV1_ALERT_UNKNOWN_CA", "SELF_SIGNED_CERT_IN_CHAIN", "ECONNRESET"].map(isNo), [true, false, false]);
 });
 
 void t.test("a broker says aloud that it will not have our certificate", async (c) => {

@@ -1,8 +1,13 @@
-import t from "tap";
+import { spawn } from "node:child_process";
+import { decodeQR } from "qr/decode.js";
+import t, { type Test } from "tap";
+import { root } from "#paths";
 import { verifyEs256 } from "../../agent/protocol/es256.ts";
 import { toBase64url } from "../../agent/runtime/encoding.ts";
 import { encodeCard, TypedCard } from "../../provisioning/recovery-card.ts";
-import { makeCards, secretLines, signerOfCards } from "../../provisioning/recovery-cards.ts";
+import { scanMemory } from "../../provisioning/demo/memory-scan.ts";
+import { secretLines } from "../../provisioning/card-reader.ts";
+import { makeCards, signerOfCards } from "../../provisioning/recovery-cards.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (of: Uint8Array): string => new TextDecoder().decode(of);
@@ -40,7 +45,42 @@ void t.test("a card as it is printed, letter by letter", async (t) => {
   const typed = new TypedCard();
   for (const row of printed) typed.type(bytes(row));
   t.strictSame(typed.end(), card);
-  t.match(text(other.texts[1]!), /^# Shardkeep recovery card 2 of 3: any 2 of them .*\n#.*\n(?:(?:[0-9A-HJKMNP-TV-Z]{4} ){3}[0-9A-HJKMNP-TV-Z]{4}\n){5}$/);
+  t.match(text(other.texts[1]!), /^# Shardkeep recovery card 2 of 3: any 2 of them .*\n#.*\n(?:(?:[0-9A-HJKMNP-TV-Z]{4} ){3}[0-9A-HJKMNP-TV-Z]{4}\n){5}(?:# [ ▀▄█]*\n){21}$/);
+});
+
+/** What a reader sees in the code on a printed card: dark on white paper, each square `scale` pixels wide and high. */
+function scanned(card: Uint8Array, scale = 3): string {
+  const lines = text(card).split("\n").filter((line) => line.startsWith("# ") && !/[a-z]/.test(line)).map((line) => line.slice(1).padEnd(45));
+  const [width, height] = [45 * scale, 2 * lines.length * scale + 4 * scale];
+  const data = new Uint8Array(width * height * 4).fill(255);
+  for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
+    const row = Math.floor(y / scale);
+    if ((row % 2 === 0 ? "█▀" : "█▄").includes(lines[row >> 1]?.[Math.floor(x / scale)] ?? " ")) data.fill(0, (y * width + x) * 4, (y * width + x) * 4 + 3);
+  }
+  return decodeQR({ width, height, data }, { timeLimit: 10_000 });
+}
+
+void t.test("the QR code of a card says its rows, and is taken for them", async (t) => {
+  const many = await makeCards(2, 16);
+  for (const card of [...texts, ...many.texts]) t.equal(scanned(card), rowsOf(card).join("").replaceAll(" ", ""));
+  const [first, second] = [scanned(texts[0]!), scanned(texts[1]!)];
+  for (const lines of [[first, second], [...one, `${second.toLowerCase()}\r`], [one.join("-"), ...two]]) {
+    const { signer } = await typing(lines);
+    t.ok(verifyEs256(publicKey, bytes("step"), toBase64url(await signer.sign(bytes("step")))));
+  }
+  for (let row = 0; row < 5; row++) {
+    const at = 16 * row + 3;
+    const slip = `${first.slice(0, at)}${first[at] === "7" ? "8" : "7"}${first.slice(at + 1)}`;
+    await t.rejects(typing([slip]), { code: "RECOVERY_CARD_MISTYPED", message: `row ${row + 1} of the card is not as it was printed` });
+    for (const lines of [[slip, first, second], [slip, ...one.slice(row), second]]) {
+      const { asked } = await typing(lines, true);
+      t.equal(asked[2], `card 1, row ${row + 1} of 5:`, "scanned again, or typed from that row on");
+    }
+  }
+  await t.rejects(typing([first, scanned(other.texts[1]!)]), { code: "RECOVERY_CARD_FOREIGN" });
+  await t.rejects(typing([first, first]), { code: "RECOVERY_CARD_REPEATED" });
+  await t.rejects(typing([...one.slice(0, 3), second]), { code: "RECOVERY_CARD_MISTYPED", message: /^row 4 / }, "half a file before it");
+  for (const line of [`${first}0`, first.slice(1), `${first}${second}`]) await t.rejects(typing([line]), { code: "RECOVERY_CARD_MISTYPED" });
 });
 
 void t.test("a card that is mistyped anywhere is found at that row, and may be typed again", async (t) => {
@@ -88,4 +128,31 @@ void t.test("lines come in any pieces, an endless one is cut, and what came is w
   const lengths: number[] = [];
   for await (const line of secretLines(parts("x".repeat(1000), "\ny\n"))) lengths.push(line.length);
   t.strictSame(lengths, [256, 1]);
+});
+
+/** Two cards made in another process, which then waits; how often what a card shows stands in its memory. */
+async function copiesLeft(t: Test, isWiped: boolean): Promise<Record<string, number>> {
+  const child = spawn(process.execPath, ["--input-type=module", "-e", `
+    const { makeCards } = await import(${JSON.stringify(`${root}dist/provisioning/recovery-cards.js`)});
+    const { texts } = await makeCards(2, 2);
+    const hidden = texts.map((text) => new Uint8Array(new ArrayBuffer(text.length)).map((_, i) => text[i] ^ 0x55));
+    if (${isWiped}) for (const text of texts) text.fill(0);
+    console.log(JSON.stringify(hidden.map((text) => [...text])));
+    setInterval(() => texts.length, 1000);
+  `], { stdio: ["ignore", "pipe", "inherit"], env: {} });
+  t.teardown(() => child.kill("SIGKILL"));
+  let said = "";
+  for await (const part of child.stdout) if ((said += String(part)).endsWith("\n")) break;
+  const cards = (JSON.parse(said) as number[][]).map((hidden) => Uint8Array.from(hidden, (byte) => byte ^ 0x55));
+  const letters = cards.flatMap((card) => rowsOf(card).slice(1).map((row) => row.replaceAll(" ", "")));
+  const code = cards.flatMap((card) => text(card).split("\n").filter((line) => /[▀▄█]/.test(line)).slice(4, 15));
+  const needles = { rows: cards.flatMap((card) => rowsOf(card).slice(1)).map(bytes), letters: letters.flatMap((row) => [bytes(row), Buffer.from(row, "utf16le")]), code: code.map(bytes) };
+  const found: Record<string, number> = {};
+  for (const [what, all] of Object.entries(needles)) found[what] = (await scanMemory(child.pid!, all)).copies;
+  return found;
+}
+
+void t.test("neither a card nor its code stays in the process that made them", async (t) => {
+  t.match(await copiesLeft(t, false), { rows: 8, code: 22 }, "the scanner finds what is not wiped");
+  t.strictSame(await copiesLeft(t, true), { rows: 0, letters: 0, code: 0 });
 });
