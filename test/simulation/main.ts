@@ -30,6 +30,9 @@ const count = Number(values.seeds);
 const toy = !values["real-crypto"];
 const range = (first: number, end: number, step = 1): number[] => Array.from({ length: Math.max(0, Math.ceil((end - first) / step)) }, (_, i) => first + i * step);
 
+/** What a seed leaves behind in memory is little, but a process that ran thousands of them would need gigabytes. */
+const seedsAProcess = 250;
+
 function fail({ seed, violation, trace }: Told): void {
   say(trace.slice(-40).join("\n"));
   say(`seed ${seed} breaks a rule: ${violation ?? ""}\n  again, alone: npm run simulate -- --seed ${seed}`);
@@ -48,7 +51,7 @@ async function runOne(seed: number): Promise<void> {
 async function runAll(): Promise<void> {
   const begun = performance.now();
   const sum = { seeds: 0, settled: 0, burnt: 0, failed: 0 };
-  await side(range(0, jobs), jobs, (k) => runInProcess({ seeds: range(from + k, from + count, jobs), toy, changes: [], withTrace: false }, (ran) => {
+  const onRan = (ran: Told): void => {
     sum.seeds += 1;
     sum.settled += ran.settled;
     sum.burnt += ran.burnt;
@@ -57,7 +60,11 @@ async function runAll(): Promise<void> {
       fail(ran);
     }
     if (sum.seeds % 500 === 0) process.stderr.write(`${sum.seeds} of ${count} seeds\n`);
-  }));
+  };
+  await side(range(from, from + count, seedsAProcess), jobs, async (first) => {
+    const end = Math.min(first + seedsAProcess, from + count);
+    for (let next = first; next < end;) await runInProcess({ seeds: range(next, end), toy, changes: [], withTrace: false }, (ran) => { next = ran.seed + 1; onRan(ran); });
+  });
   const seconds = (performance.now() - begun) / 1000;
   say(`${sum.seeds} seeds, ${sum.failed} broke a rule; ${sum.settled} attempts in force, ${sum.burnt} burnt; ${seconds.toFixed(0)} s, ${(seconds / sum.seeds).toFixed(2)} s a seed`);
 }
