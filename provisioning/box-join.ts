@@ -2,6 +2,7 @@ import { text } from "node:stream/consumers";
 import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
 import { z } from "zod";
+import { dryRun, dryRunOption, rehearsal } from "./dry-run.ts";
 import { command, configOption, json, optionsOf } from "./options.ts";
 import { result } from "./output.ts";
 import { provision } from "./programs.ts";
@@ -19,13 +20,26 @@ async function askCode(): Promise<string> {
 
 export function joinCommand(): Command {
   return command("join", "join a site over the network: makes token, keys and store, asks the coordinator, takes its answer; the code is typed, or comes on stdin", [
-    "box join --config /etc/shardkeep/box-6.yaml --at 10.0.0.2:8885",
+    "box join --config /etc/shardkeep/box-6.yaml --at 10.0.0.2:8885", "box join --config box-6.yaml --at 10.0.0.2:8885 --dry-run",
   ])
     .option(...configOption)
     .option("--at <host:port>", "where the coordinator listens: its `join.listen`")
+    .option(...dryRunOption)
     .action(async (_: unknown, from: Command) => {
-      const options = optionsOf(from, z.strictObject({ ...json, config: z.string(), at: z.string().regex(/^.+:[0-9]{1,5}$/, "HOST:PORT") }));
+      const options = optionsOf(from, z.strictObject({ ...json, ...dryRun, config: z.string(), at: z.string().regex(/^.+:[0-9]{1,5}$/, "HOST:PORT") }));
+      if (options.dryRun) return await rehearsal(options.json, "boxJoin", ["join", "--config", options.config], options.config);
       const steps = await provision("boxJoin", ["join", "--config", options.config, "--at", options.at], await askCode());
       result(options.json, { steps }, [`next: shardkeep agent --config ${options.config}`]);
+    });
+}
+
+export function planCommand(): Command {
+  return command("plan", "say what joining with this configuration would do here, step by step, and what is missing for it; changes nothing, asks nobody", [
+    "box plan --config /etc/shardkeep/box-6.yaml", "box plan --config box-6.yaml --json",
+  ])
+    .option(...configOption)
+    .action(async (_: unknown, from: Command) => {
+      const options = optionsOf(from, z.strictObject({ ...json, config: z.string() }));
+      await rehearsal(options.json, "boxJoin", ["join", "--config", options.config], options.config);
     });
 }

@@ -10,6 +10,7 @@ import { fingerprintOf } from "../agent/runtime/fingerprint.ts";
 import { approveCommand } from "./box-approve.ts";
 import { inviteCommand } from "./site-invite.ts";
 import { connected, operating } from "./connected.ts";
+import { dryRun, dryRunOption, rehearsal } from "./dry-run.ts";
 import { write } from "./files.ts";
 import { client, clientOption, command, configOption, group, json, optionsOf } from "./options.ts";
 import { result } from "./output.ts";
@@ -35,11 +36,14 @@ function describe({ site, body }: SiteRecord): string[] {
 }
 
 function initCommand(): Command {
-  return command("init", "make a site here: token, keys, TLS authority, first record, first administrator", ["site init --config coordinator.yaml"])
+  return command("init", "make a site here: token, keys, TLS authority, first record, first administrator", ["site init --config coordinator.yaml", "site init --config coordinator.yaml --dry-run"])
     .option(...configOption)
+    .option(...dryRunOption)
     .action(async (_: unknown, from: Command) => {
-      const options = optionsOf(from, z.strictObject({ ...json, config: z.string() }));
-      const steps = await provision("siteInit", ["--config", options.config]);
+      const options = optionsOf(from, z.strictObject({ ...json, ...dryRun, config: z.string() }));
+      const args = ["--config", options.config];
+      if (options.dryRun) return await rehearsal(options.json, "siteInit", args, options.config);
+      const steps = await provision("siteInit", args);
       const made = steps.find(({ step }) => step === "site");
       result(options.json, { steps }, [`next: shardkeep coordinator --config ${options.config}`, `      export SHARDKEEP_CLIENT=${String(made?.["client"])}`]);
     });

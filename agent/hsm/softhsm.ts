@@ -1,5 +1,5 @@
 import {
-  closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync,
+  closeSync, cpSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { HsmError } from "./errors.ts";
@@ -76,6 +76,16 @@ export function writeDurably(path: string, bytes: Uint8Array): void {
 
 function tokens(directory: string): string[] {
   return readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+}
+
+/** Copies the tokens of `conf` to `directory`, and `conf` itself, changed to it, to `copy`. The PINs that seal them stay where they are. */
+export function copyTokens(conf: string, copy: string, directory: string): void {
+  if (!existsSync(conf)) return;
+  const from = tokenDirectory(conf);
+  onDisk(`copying ${from}`, () => {
+    if (existsSync(from)) cpSync(from, directory, { recursive: true });
+    writeFileSync(copy, readFileSync(conf, "utf8").replace(/^\s*directories\.tokendir\s*=.*$/m, `directories.tokendir = ${directory}`));
+  });
 }
 
 /** Makes everything that SoftHSM has written durable: files, token folders, their parent. */
