@@ -14,6 +14,8 @@ const programs = {
   demo: "./demo/main.js",
 } as const;
 type Program = keyof typeof programs;
+/** Those that go step by step. */
+export type Provisioning = "siteInit" | "boxJoin";
 
 const urlOf = (program: Program): URL => new URL(programs[program], import.meta.url);
 
@@ -69,7 +71,7 @@ export function noteStep({ step, state, code, message, remedy, ...others }: Step
 }
 
 /** Runs a provisioning program, with `input` on its stdin, and gives its steps to `show` as they come. */
-export async function perform(program: "siteInit" | "boxJoin", args: readonly string[], show: (step: Step) => void, input = ""): Promise<Performed> {
+export async function perform(program: Provisioning, args: readonly string[], show: (step: Step) => void, input = ""): Promise<Performed> {
   const child = spawn(process.execPath, [fileURLToPath(urlOf(program)), ...args], { stdio: ["pipe", "pipe", "pipe"], env: environment() });
   child.stdin.on("error", () => undefined).end(input);
   const steps: Step[] = [];
@@ -92,7 +94,7 @@ export async function perform(program: "siteInit" | "boxJoin", args: readonly st
 }
 
 /** The same for a run that is to succeed. Throws the error that ended it. */
-export async function provision(program: "siteInit" | "boxJoin", args: readonly string[], input = ""): Promise<readonly Step[]> {
+export async function provision(program: Provisioning, args: readonly string[], input = ""): Promise<readonly Step[]> {
   const { steps, failure } = await perform(program, args, (step) => { noteStep(step, false); }, input);
   if (failure !== undefined) throw failure;
   return steps;
