@@ -128,7 +128,7 @@ async function initialised({ initialise }: Pick<Token<unknown>, "initialise">): 
 
 function foreign(why: string, cause?: unknown): ProvisionError {
   return new ProvisionError("TOKEN_FOREIGN", `the token of this name has another owner: ${why}`, {
-    cause, remedy: "name another token and PIN file in the configuration; if this command was cut off at its very first step, delete the token's folder and run it again",
+    cause, remedy: "name another token and PIN file in the configuration",
   });
 }
 
