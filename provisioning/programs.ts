@@ -95,7 +95,12 @@ export async function perform(program: Provisioning, args: readonly string[], sh
 
 /** The same for a run that is to succeed. Throws the error that ended it. */
 export async function provision(program: Provisioning, args: readonly string[], input = ""): Promise<readonly Step[]> {
-  const { steps, failure } = await perform(program, args, (step) => { noteStep(step, false); }, input);
+  let hasBegun = false;
+  const { steps, failure } = await perform(program, args, (step) => {
+    // Of a run that did not begin the error says all.
+    if (hasBegun || step.state !== "failed") noteStep(step, false);
+    hasBegun = true;
+  }, input);
   if (failure !== undefined) throw failure;
   return steps;
 }

@@ -142,6 +142,7 @@ void t.test("what would fail is said with code and remedy, and fails", { skip: w
   const shown = await shardkeep(box({ hsm: { ...hsm, module: "/nowhere.so" } }));
   t.match(shown, { code: 78, stdout: "nothing was changed; mend first: token\n", stderr: /failed {8}token {2}HSM_CONFIG_INVALID: [^]*next: install it[^]*ok {12}sensor line {2}found/ });
   const real = await shardkeep(["box", "request", "--config", here.box("box-1", { state: "other" }), "--out", here.at("x"), "--json"]);
+  t.match(real.stderr, /^STATE_FOREIGN: /, "which did not begin");
   t.match(JSON.parse(real.stdout), { error: { code: "STATE_FOREIGN" }, steps: [{ step: "state", state: "failed", code: "STATE_FOREIGN" }] }, "a real run names the step too");
 });
 
