@@ -4,45 +4,17 @@ import { id } from "../agent/protocol/primitives.ts";
 import { withReadmitted } from "../agent/rules/record-edits.ts";
 import { ShardkeepError } from "../agent/runtime/errors.ts";
 import { identifyCommand } from "./box-identify.ts";
-import { joinCommand } from "./box-join.ts";
+import { joinCommand, planCommand } from "./box-join.ts";
 import { labelCommand } from "./box-label.ts";
+import { acceptCommand, requestCommand } from "./box-request.ts";
 import { resetCommand } from "./box-reset.ts";
 import { replaceCommand, retireCommand } from "./box-retire.ts";
 import { verifyCommand } from "./box-verify.ts";
 import { connected, operating } from "./connected.ts";
 import { duration, written } from "./duration.ts";
-import { argument, client, clientOption, command, configOption, group, json, optionsOf } from "./options.ts";
+import { argument, client, clientOption, command, group, optionsOf } from "./options.ts";
 import { result } from "./output.ts";
-import { provision } from "./programs.ts";
 import { changeRecord, linesOf, reason, reasonOption } from "./record-change.ts";
-
-function requestCommand(): Command {
-  return command("request", "make this box's token, keys and store, and write its request to join", ["box request --config box-1.yaml --out /media/stick/box-1.request.json"])
-    .option(...configOption)
-    .option("--out <file>", "where the request goes; it holds nothing secret")
-    .action(async (_: unknown, from: Command) => {
-      const options = optionsOf(from, z.strictObject({ ...json, config: z.string(), out: z.string() }));
-      const steps = await provision("boxJoin", ["request", "--config", options.config, "--out", options.out]);
-      result(options.json, { steps }, [`next, at the coordinator: shardkeep site approve ${options.out} --out ANSWER`]);
-    });
-}
-
-function acceptCommand(): Command {
-  return command("accept", "take the site's answer: challenge secret, certificate, site record", ["box accept box-1.answer.json --config box-1.yaml --authority FINGERPRINT"])
-    .argument("<answer>", "file of `shardkeep site approve`")
-    .option(...configOption)
-    .option("--authority <key>", "the site authority's fingerprint or key; without it the first one is believed, and shown")
-    .action(async (file: string, _: unknown, from: Command) => {
-      const options = optionsOf(from, z.strictObject({ ...json, config: z.string(), authority: z.string().optional() }));
-      // One word: a fingerprint is base64url, and one in 64 begins with a dash.
-      const steps = await provision("boxJoin", ["accept", file, "--config", options.config, ...(options.authority === undefined ? [] : [`--authority=${options.authority}`])]);
-      const authority = steps.find(({ step }) => step === "authority");
-      result(options.json, { steps }, [
-        ...(authority?.["trust"] === "first use" ? [`nobody compared the authority: \`shardkeep site show\` must say ${String(authority["fingerprint"])}`] : []),
-        `next: shardkeep agent --config ${options.config}`,
-      ]);
-    });
-}
 
 function pauseCommand(): Command {
   return command("pause", "announce that a box may be silent: it is not lost until the time is over", ["box pause box-3 --for 1h", "box pause box-3 --for 90s --client admin/client.yaml"])
@@ -89,7 +61,7 @@ function readmitCommand(): Command {
 const notSealed = (): Promise<never> => Promise.reject(new ShardkeepError("NOT_SEALED", "the site record is not sealed: nobody can approve yet", { remedy: "shardkeep site seal" }));
 
 export function boxCommand(): Command {
-  return group("box", "this box: request, accept, join, verify, label, reset; any box: identify, pause, resume, readmit, replace, retire", [
-    requestCommand(), acceptCommand(), joinCommand(), verifyCommand(), labelCommand(), resetCommand(), identifyCommand(), pauseCommand(), resumeCommand(), readmitCommand(), replaceCommand(), retireCommand(),
+  return group("box", "this box: plan, request, accept, join, verify, label, reset; any box: identify, pause, resume, readmit, replace, retire", [
+    planCommand(), requestCommand(), acceptCommand(), joinCommand(), verifyCommand(), labelCommand(), resetCommand(), identifyCommand(), pauseCommand(), resumeCommand(), readmitCommand(), replaceCommand(), retireCommand(),
   ]);
 }

@@ -8,9 +8,19 @@ import { exitCodeOf } from "../agent/runtime/main.ts";
  */
 export class UsageError extends ShardkeepError<"USAGE"> {}
 
+/** What ended a run of several steps, and what became of each. */
+export class StepError extends ShardkeepError {
+  readonly steps: readonly object[];
+
+  constructor(code: string, message: string, steps: readonly object[], remedy?: string) {
+    super(code, message, remedy === undefined ? {} : { remedy });
+    this.steps = steps;
+  }
+}
+
 const codesOf: Readonly<Record<number, readonly string[]>> = {
   [exitCodes.usage]: ["USAGE", "CONFIG_MISSING"],
-  [exitCodes.data]: ["FILE_DAMAGED", "FILE_HEADER_INVALID", "FILE_WRONG_SITE", "CIPHERTEXT_INVALID", "REQUEST_INVALID", "ANSWER_INVALID", "ANSWER_FOREIGN", "PAYLOAD_TOO_LONG", "BACKUP_DAMAGED", "BACKUP_FOREIGN",
+  [exitCodes.data]: ["FILE_DAMAGED", "FILE_HEADER_INVALID", "FILE_WRONG_SITE", "CIPHERTEXT_INVALID", "REQUEST_INVALID", "ANSWER_INVALID", "ANSWER_FOREIGN", "PAYLOAD_TOO_LONG", "BACKUP_DAMAGED", "BACKUP_FOREIGN", "ANSWERS_INVALID", "ANSWERS_DIFFER",
     "RECOVERY_CARD_MISTYPED", "RECOVERY_CARD_FOREIGN", "RECOVERY_CARD_REPEATED", "RECOVERY_CARDS_MISSING", "RECOVERY_CARDS_WRONG"],
   [exitCodes.unavailable]: ["BROKER_UNREACHABLE", "BROKER_REFUSED", "CERTIFICATE_REFUSED", "NO_ANSWER", "NOT_ENOUGH_HOLDERS", "NO_SENSOR", "RESHARD_HELD"],
   [exitCodes.refused]: [
@@ -44,7 +54,7 @@ export function result(json: boolean, value: unknown, lines: readonly string[]):
 
 /** `CODE: message` and what to do next; the cause only of what nobody expected. */
 export function reportFailure(json: boolean, error: unknown): void {
-  if (json) process.stdout.write(`${JSON.stringify({ error: toWire(error) })}\n`);
+  if (json) process.stdout.write(`${JSON.stringify({ error: toWire(error), ...(error instanceof StepError ? { steps: error.steps } : {}) })}\n`);
   if (error instanceof ShardkeepError) {
     for (const line of error.toString().split("\n")) note(line);
   } else {

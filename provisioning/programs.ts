@@ -3,8 +3,7 @@ import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import { ShardkeepError } from "../agent/runtime/errors.ts";
-import { note } from "./output.ts";
+import { note, StepError } from "./output.ts";
 
 /** The compiled programs beside this one. */
 const programs = {
@@ -15,6 +14,8 @@ const programs = {
   demo: "./demo/main.js",
 } as const;
 type Program = keyof typeof programs;
+/** Those that go step by step. */
+export type Provisioning = "siteInit" | "boxJoin";
 
 const urlOf = (program: Program): URL => new URL(programs[program], import.meta.url);
 
@@ -49,14 +50,28 @@ export function run(program: Program, args: readonly string[]): Promise<number> 
   });
 }
 
-const stepLine = z.looseObject({ step: z.string(), state: z.enum(["ok", "changed"]) });
+const stepLine = z.looseObject({ step: z.string(), state: z.enum(["ok", "changed", "would change", "failed"]), code: z.string().optional(), message: z.string().optional(), remedy: z.string().optional() });
 export type Step = z.infer<typeof stepLine>;
 
 /** `NAME: CODE: message` and `next: remedy`, as agent/runtime/main.ts prints an error. */
 const failureText = /^[^:]+: ([A-Z][A-Z_]+): ([^]*?)(?:\n {2}next: ([^]*))?$/;
 
-/** Runs a provisioning program, with `input` on its stdin, and shows its steps as they come. Throws the error that ended it. */
-export async function provision(program: "siteInit" | "boxJoin", args: readonly string[], input = ""): Promise<readonly Step[]> {
+/** What a provisioning program did, or would do, and the error that ended it. */
+export interface Performed {
+  readonly steps: readonly Step[];
+  readonly failure: StepError | undefined;
+}
+
+/** Shows a step to whoever waits for it; what failed is said in full where no error follows. */
+export function noteStep({ step, state, code, message, remedy, ...others }: Step, inFull = true): void {
+  const width = inFull ? "would change".length : "changed".length;
+  const said = state !== "failed" ? Object.entries(others).map(([key, value]) => `  ${key} ${String(value)}`).join("") : inFull ? `  ${code ?? ""}: ${message ?? ""}` : "";
+  note(`  ${state.padEnd(width)}  ${step}${said}`);
+  if (inFull && remedy !== undefined) note(`  ${" ".repeat(width)}  next: ${remedy}`);
+}
+
+/** Runs a provisioning program, with `input` on its stdin, and gives its steps to `show` as they come. */
+export async function perform(program: Provisioning, args: readonly string[], show: (step: Step) => void, input = ""): Promise<Performed> {
   const child = spawn(process.execPath, [fileURLToPath(urlOf(program)), ...args], { stdio: ["pipe", "pipe", "pipe"], env: environment() });
   child.stdin.on("error", () => undefined).end(input);
   const steps: Step[] = [];
@@ -64,8 +79,7 @@ export async function provision(program: "siteInit" | "boxJoin", args: readonly 
     const step = stepLine.safeParse(parsed(line));
     if (!step.success) return;
     steps.push(step.data);
-    const { step: name, state, ...fields } = step.data;
-    note(`${state === "ok" ? "  ok     " : "  changed"}  ${name}${Object.entries(fields).map(([key, value]) => `  ${key} ${String(value)}`).join("")}`);
+    show(step.data);
   });
   let errors = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => { errors += text; });
@@ -73,10 +87,22 @@ export async function provision(program: "siteInit" | "boxJoin", args: readonly 
     child.once("error", reject);
     child.once("close", resolve);
   });
-  if (exitCode === 0) return steps;
+  if (exitCode === 0) return { steps, failure: undefined };
   const [, code, message = "", remedy] = failureText.exec(errors.trimEnd()) ?? [];
-  if (code === undefined) throw new ShardkeepError("INTERNAL", `the program ended with ${String(exitCode)}: ${errors}`);
-  throw new ShardkeepError(code, message, remedy === undefined ? {} : { remedy });
+  if (code === undefined) return { steps, failure: new StepError("INTERNAL", `the program ended with ${String(exitCode)}: ${errors}`, steps) };
+  return { steps, failure: new StepError(code, message, steps, remedy) };
+}
+
+/** The same for a run that is to succeed. Throws the error that ended it. */
+export async function provision(program: Provisioning, args: readonly string[], input = ""): Promise<readonly Step[]> {
+  let hasBegun = false;
+  const { steps, failure } = await perform(program, args, (step) => {
+    // Of a run that did not begin the error says all.
+    if (hasBegun || step.state !== "failed") noteStep(step, false);
+    hasBegun = true;
+  }, input);
+  if (failure !== undefined) throw failure;
+  return steps;
 }
 
 function parsed(line: string): unknown {

@@ -7,9 +7,11 @@ import { recoveryLine, ruleLine } from "../agent/rules/record-words.ts";
 import { readYaml } from "../agent/runtime/config.ts";
 import { ShardkeepError } from "../agent/runtime/errors.ts";
 import { fingerprintOf } from "../agent/runtime/fingerprint.ts";
+import { answers, answersOption, settle } from "./answers.ts";
 import { approveCommand } from "./box-approve.ts";
 import { inviteCommand } from "./site-invite.ts";
 import { connected, operating } from "./connected.ts";
+import { dryRun, dryRunOption, rehearsal } from "./dry-run.ts";
 import { write } from "./files.ts";
 import { client, clientOption, command, configOption, group, json, optionsOf } from "./options.ts";
 import { result } from "./output.ts";
@@ -36,11 +38,16 @@ function describe({ site, body }: SiteRecord): string[] {
 }
 
 function initCommand(): Command {
-  return command("init", "make a site here: token, keys, TLS authority, first record, first administrator", ["site init --config coordinator.yaml"])
+  return command("init", "make a site here: token, keys, TLS authority, first record, first administrator", ["site init --config coordinator.yaml", "site init --config /etc/shardkeep/plant.yaml --answers plant.answers.yaml --dry-run"])
     .option(...configOption)
+    .option(...answersOption)
+    .option(...dryRunOption)
     .action(async (_: unknown, from: Command) => {
-      const options = optionsOf(from, z.strictObject({ ...json, config: z.string() }));
-      const steps = await provision("siteInit", ["--config", options.config]);
+      const options = optionsOf(from, z.strictObject({ ...json, ...dryRun, ...answers, config: z.string() }));
+      const settled = await settle("site", options.config, options.answers, options.dryRun);
+      const args = ["--config", settled.config];
+      if (options.dryRun) return await rehearsal(options.json, "siteInit", args, settled);
+      const steps = [...settled.steps, ...await provision("siteInit", args)];
       const made = steps.find(({ step }) => step === "site");
       result(options.json, { steps }, [`next: shardkeep coordinator --config ${options.config}`, `      export SHARDKEEP_CLIENT=${String(made?.["client"])}`]);
     });

@@ -1,7 +1,7 @@
 import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import type { Hsm } from "../hsm/client.ts";
+import type { FoundingHsm } from "../hsm/client.ts";
 import { tlsPaths } from "../mqtt/tls-files.ts";
 import { boxAnswer, challengeSecretContext, type BoxAnswer } from "../protocol/joining.ts";
 import { hash, id, publicKey } from "../protocol/primitives.ts";
@@ -11,7 +11,7 @@ import { writeDurably } from "../runtime/durable.ts";
 import { bytesOf } from "../runtime/encoding.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
 import { fingerprintOf } from "../runtime/fingerprint.ts";
-import type { Say } from "../runtime/provision.ts";
+import { inStep, type Say } from "../runtime/steps.ts";
 import { getJson, putJson } from "../store/json.ts";
 import type { Store } from "../store/store.ts";
 import type { BoxConfig } from "./config.ts";
@@ -71,15 +71,18 @@ function checkCertificate({ state, box }: BoxConfig, { certificate, ca, record }
  * Takes the site's answer: challenge secret into the HSM, TLS files, site record. Checked whole before anything
  * changes; the same answer again changes nothing, another one of the same authority replaces the secret.
  */
-export async function acceptAnswer(config: BoxConfig, hsm: Hsm, store: Store, answer: BoxAnswer, expected: string | undefined, say: Say): Promise<void> {
+export async function acceptAnswer(config: BoxConfig, hsm: FoundingHsm, store: Store, answer: BoxAnswer, expected: string | undefined, say: Say): Promise<void> {
   const { site, box, state } = config;
-  const identity = await identityKey(hsm);
-  if (identity === undefined || store.get("vault") === undefined) throw new AcceptError("NOT_REQUESTED", "this box has not asked to join yet", { remedy: "shardkeep box request --config FILE --out REQUEST" });
-  const known = getJson(store, "box", joined);
-  check(config, answer, identity, known?.authority, expected);
-  checkCertificate(config, answer.body);
   const { record, challengeSecret, generation, certificate, ca } = answer.body;
   const { authority } = record.body;
+  const known = await inStep(say, "authority", async () => {
+    const identity = await identityKey(hsm);
+    if (identity === undefined || store.get("vault") === undefined) throw new AcceptError("NOT_REQUESTED", "this box has not asked to join yet", { remedy: "shardkeep box request --config FILE --out REQUEST" });
+    const before = getJson(store, "box", joined);
+    check(config, answer, identity, before?.authority, expected);
+    checkCertificate(config, answer.body);
+    return before;
+  });
   say("authority", "ok", { fingerprint: fingerprintOf(authority), trust: expected !== undefined ? "compared" : known !== undefined ? "known" : "first use" });
 
   const name = statementHash(answer);
@@ -87,20 +90,23 @@ export async function acceptAnswer(config: BoxConfig, hsm: Hsm, store: Store, an
     say("box", "ok", { box });
     return;
   }
-  // Not in the store, so it counts for nothing: what is there is of an earlier answer or of a run that was cut off.
-  await hsm.removeChallengeSecret({ box });
-  await hsm.acceptChallengeSecret({ box, generation, info: challengeSecretContext(site, box), enc: bytesOf(challengeSecret.enc), ct: bytesOf(challengeSecret.ct) });
+  await inStep(say, "challenge secret", async () => {
+    // Not in the store, so it counts for nothing: what is there is of an earlier answer or of a run that was cut off.
+    await hsm.removeChallengeSecret({ box });
+    await hsm.acceptChallengeSecret({ box, generation, info: challengeSecretContext(site, box), enc: bytesOf(challengeSecret.enc), ct: bytesOf(challengeSecret.ct) });
+  });
   say("challenge secret", "changed");
-  const paths = tlsPaths(state, box);
-  writeDurably(paths.ca, ca);
-  writeDurably(paths.certificate, certificate);
+  await inStep(say, "tls", () => {
+    const paths = tlsPaths(state, box);
+    writeDurably(paths.ca, ca);
+    writeDurably(paths.certificate, certificate);
+  });
   say("tls", "changed");
   // A box that is in service follows the record's chain by itself; an answer never sets it back.
   const followed = getJson(store, "site-record", siteRecord);
-  await store.commit([
+  await inStep(say, "box", () => store.commit([
     putJson("box", { site, box, authority, answer: name }),
     ...(followed === undefined ? [putJson("site-record", record)] : []),
-  ]);
+  ]));
   say("box", "changed", { box, version: (followed ?? record).body.version });
 }
-

@@ -1,17 +1,19 @@
-import { readFileSync } from "node:fs";
+import { accessSync, constants, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
-import { HsmProcess, initialiseToken } from "../hsm/client.ts";
+import { hsmFolders, tokenToOwn, tokenToRehearse, type FoundingHsm, type OwnedHsm } from "../hsm/client.ts";
 import { mostFrame, readCode } from "../protocol/invitation.ts";
+import type { BoxRequest } from "../protocol/joining.ts";
 import { systemClock } from "../runtime/clock.ts";
-import { makeFolder, writeDurably } from "../runtime/durable.ts";
+import { writeDurably } from "../runtime/durable.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
 import { askLine } from "../runtime/lines.ts";
-import { silentLog } from "../runtime/log.ts";
-import { runMain } from "../runtime/main.ts";
-import { Ownership, ownStore, ownToken, sayJson, type Token } from "../runtime/provision.ts";
+import { isDryRun, runMain } from "../runtime/main.ts";
+import { Ownership, ownStore, ownToken, type Token } from "../runtime/provision.ts";
 import { systemRandom } from "../runtime/random.ts";
+import { rehearse } from "../runtime/rehearsal.ts";
+import { inStep, sayJson, type Say } from "../runtime/steps.ts";
 import { createStore, openStore } from "../store/level.ts";
 import type { Store } from "../store/store.ts";
 import { acceptAnswer, parseAnswer } from "./accept.ts";
@@ -23,6 +25,7 @@ import { identityKey, makeRequest } from "./request.ts";
  * Joining by a file pair (design §6):  init.js request --config FILE --out REQUEST
  *                                      init.js accept ANSWER --config FILE [--authority KEY_OR_FINGERPRINT]
  * or over the network:                 init.js join --config FILE --at HOST:PORT, with the code on stdin
+ * With --dry-run it says what it would do; then neither `--out`, `--at` nor the code is needed.
  */
 function usage(message: string): ShardkeepError {
   return new ShardkeepError("USAGE", message, { remedy: "shardkeep box --help" });
@@ -30,31 +33,43 @@ function usage(message: string): ShardkeepError {
 
 const storeAt = (path: string) => ({ open: () => openStore(path), create: () => createStore(path), missing: "STORE_MISSING" });
 
-function tokenOf({ hsm: config }: BoxConfig): Token<HsmProcess> {
-  const { softhsmConf, pinFile } = config;
-  return {
-    initialise: softhsmConf === undefined ? undefined : () => {
-      makeFolder(dirname(pinFile));
-      return initialiseToken(config, { log: silentLog, tokenFolder: join(dirname(softhsmConf), "tokens") });
-    },
-    start: async () => {
-      const hsm = new HsmProcess(config, { log: silentLog });
-      await hsm.start();
-      return hsm;
-    },
-    hasKeys: async (hsm) => await identityKey(hsm) !== undefined,
-  };
+/** Where a run works: at the box itself, or in a rehearsal of it. */
+interface Stage {
+  readonly config: BoxConfig;
+  readonly token: Token<OwnedHsm>;
+  readonly say: Say;
+  readonly isDry: boolean;
+}
+
+interface Box extends Stage {
+  readonly ownership: Ownership;
+  readonly hsm: FoundingHsm;
+  readonly store: Store;
 }
 
 /** Opens what the box owns, and closes it in any case. */
-async function withBox(config: BoxConfig, ownership: Ownership, work: (hsm: HsmProcess, store: Store) => Promise<void>): Promise<void> {
-  const hsm = await ownToken(ownership, tokenOf(config), sayJson);
+async function withBox(on: Stage, work: (box: Box) => Promise<void>, allow: (ownership: Ownership) => void = () => undefined): Promise<void> {
+  const { config: { site, box, state }, token, say } = on;
+  const ownership = await inStep(say, "state", () => {
+    const found = new Ownership(state, { site, name: box });
+    allow(found);
+    return found;
+  });
+  const hsm = await ownToken(ownership, token, say);
   try {
-    const store = await ownStore(ownership, storeAt(join(config.state, "store")), sayJson);
-    await work(hsm, store).finally(() => store.close());
+    const store = await ownStore(ownership, storeAt(join(state, "store")), say);
+    await work({ ...on, ownership, hsm, store }).finally(() => store.close());
   } finally {
     await hsm.stop();
   }
+}
+
+const hasKeys = async (hsm: FoundingHsm): Promise<boolean> => await identityKey(hsm) !== undefined;
+
+async function onStage(config: BoxConfig, isDry: boolean, work: (on: Stage) => Promise<void>): Promise<void> {
+  const { hsm, state } = config;
+  if (!isDry) await work({ config, token: tokenToOwn(hsm, hasKeys), say: sayJson, isDry });
+  else await rehearse(state, hsmFolders(hsm), sayJson, (on) => work({ config: { ...config, state: on.state }, token: tokenToRehearse(hsm, on.scratch, hasKeys), say: on.say, isDry }));
 }
 
 function readText(path: string): string {
@@ -65,46 +80,71 @@ function readText(path: string): string {
   }
 }
 
+function unwritable(path: string, cause: unknown): ShardkeepError {
+  return new ShardkeepError("FILE_UNWRITABLE", `cannot write ${path}`, { cause, remedy: "check the folder, its rights and its free space; is the stick in, and not read-only?" });
+}
+
+function writeRequest(path: string, request: BoxRequest, isDry: boolean): void {
+  try {
+    if (isDry) accessSync(dirname(path), constants.W_OK);
+    else writeDurably(path, `${JSON.stringify(request, null, 2)}\n`);
+  } catch (cause) {
+    throw unwritable(path, cause);
+  }
+}
+
+const requestOf = ({ config, hsm, store, ownership, say }: Box): Promise<BoxRequest> => makeRequest(config, hsm, store, ownership, say);
+
 await runMain("box join", async (args) => {
   const { positionals: [mode, file], values } = parseArgs({
-    args: [...args], allowPositionals: true, options: { config: { type: "string" }, out: { type: "string" }, authority: { type: "string" }, at: { type: "string" } },
+    args: [...args], allowPositionals: true,
+    options: { config: { type: "string" }, out: { type: "string" }, authority: { type: "string" }, at: { type: "string" }, "dry-run": { type: "boolean" } },
   });
-  const config = readBoxConfig(args);
-  const of = { site: config.site, name: config.box };
+  const config = await inStep(sayJson, "configuration", () => readBoxConfig(args));
+  const isDry = isDryRun(args);
+  const stage = (work: (on: Stage) => Promise<void>): Promise<void> => onStage(config, isDry, work);
   if (mode === "request") {
     const { out } = values;
     if (out === undefined) throw usage("no file for the request was named: --out REQUEST");
-    const ownership = new Ownership(config.state, of);
-    await withBox(config, ownership, async (hsm, store) => {
-      const request = await makeRequest(config, hsm, store, ownership, sayJson);
-      writeDurably(resolve(out), `${JSON.stringify(request, null, 2)}\n`);
-      sayJson("request", "changed", { file: resolve(out), box: config.box });
-    });
+    await stage((on) => withBox(on, async (box) => {
+      const request = await requestOf(box);
+      await inStep(box.say, "request", () => { writeRequest(resolve(out), request, isDry); });
+      box.say("request", "changed", { file: resolve(out), box: config.box });
+    }));
   } else if (mode === "accept") {
     if (file === undefined) throw usage("no answer was named");
-    const answer = parseAnswer(readText(file));
-    const ownership = new Ownership(config.state, of);
-    if (ownership.token === undefined) throw new ShardkeepError("NOT_REQUESTED", "this box has not asked to join yet", { remedy: "shardkeep box request --config FILE --out REQUEST" });
-    await withBox(config, ownership, async (hsm, store) => {
-      await acceptAnswer(config, hsm, store, answer, values.authority, sayJson);
+    const answer = await inStep(sayJson, "answer", () => parseAnswer(readText(file)));
+    await stage((on) => withBox(on, async ({ hsm, store, ownership, say, config: own }) => {
+      await acceptAnswer(own, hsm, store, answer, values.authority, say);
       if (!ownership.complete) ownership.finish();
-    });
+    }, requireRequested));
+  } else if (mode === "join" && isDry) {
+    await stage((on) => withBox(on, async (box) => {
+      await requestOf(box);
+      // What is not asked for cannot be answered: nobody's code is spent.
+      box.say("box", box.ownership.complete ? "ok" : "changed", { box: config.box });
+    }));
   } else if (mode === "join") {
     const [, host, port] = /^(.+):([0-9]{1,5})$/.exec(values.at ?? "") ?? [];
     if (host === undefined) throw usage("where the coordinator listens was not named: --at HOST:PORT");
     // As text it stays until this process ends; joinByCode wipes what it makes of it. It is good once, and for an hour.
-    const code = readCode(await text(process.stdin));
-    const ownership = new Ownership(config.state, of);
-    await withBox(config, ownership, async (hsm, store) => {
-      const request = await makeRequest(config, hsm, store, ownership, sayJson);
-      const answer = await joinByCode({
+    const code = await inStep(sayJson, "code", async () => readCode(await text(process.stdin)));
+    await stage((on) => withBox(on, async (box) => {
+      const { hsm, store, ownership, say } = box;
+      const request = await requestOf(box);
+      const answer = await inStep(say, "request", () => joinByCode({
         ask: (line) => askLine(host, Number(port), line, mostFrame), clock: systemClock, random: systemRandom,
-        onWaiting: () => { sayJson("request", "ok", { waiting: "people approve it" }); },
-      }, code, request);
-      await acceptAnswer(config, hsm, store, answer, answer.body.record.body.authority, sayJson);
+        onWaiting: () => { say("request", "ok", { waiting: "people approve it" }); },
+      }, code, request));
+      await acceptAnswer(config, hsm, store, answer, answer.body.record.body.authority, say);
       if (!ownership.complete) ownership.finish();
-    });
+    }));
   } else {
     throw usage(`${mode ?? "nothing"} is none of request, accept, join`);
   }
 });
+
+/** Throws NOT_REQUESTED. */
+function requireRequested({ token }: Ownership): void {
+  if (token === undefined) throw new ShardkeepError("NOT_REQUESTED", "this box has not asked to join yet", { remedy: "shardkeep box request --config FILE --out REQUEST" });
+}

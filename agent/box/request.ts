@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { createPublicKey } from "node:crypto";
 import { dirname } from "node:path";
 import { z } from "zod";
-import type { Hsm } from "../hsm/client.ts";
+import type { FoundingHsm, Hsm } from "../hsm/client.ts";
 import { createTlsKeys } from "../mqtt/tls.ts";
 import { tlsPaths } from "../mqtt/tls-files.ts";
 import type { BoxRequest } from "../protocol/joining.ts";
@@ -10,7 +10,8 @@ import { publicKey } from "../protocol/primitives.ts";
 import { makeFolder, writeDurably } from "../runtime/durable.ts";
 import { toBase64url } from "../runtime/encoding.ts";
 import { hasCode } from "../runtime/errors.ts";
-import type { Ownership, Say } from "../runtime/provision.ts";
+import type { Ownership } from "../runtime/provision.ts";
+import { inStep, type Say } from "../runtime/steps.ts";
 import { getJson, putJson } from "../store/json.ts";
 import type { Store } from "../store/store.ts";
 import type { BoxConfig } from "./config.ts";
@@ -21,7 +22,7 @@ const firstGeneration = 1;
 /** The public half of the seal key: an HSM lists its generations, the request needs the point. */
 const sealKey = z.strictObject({ generation: z.literal(firstGeneration), key: publicKey });
 
-export async function identityKey(hsm: Hsm): Promise<string | undefined> {
+export async function identityKey(hsm: Pick<Hsm, "publicKey">): Promise<string | undefined> {
   try {
     return toBase64url(await hsm.publicKey("identity"));
   } catch (error) {
@@ -30,7 +31,7 @@ export async function identityKey(hsm: Hsm): Promise<string | undefined> {
   }
 }
 
-async function ensureIdentity(hsm: Hsm, ownership: Ownership, say: Say): Promise<string> {
+async function ensureIdentity(hsm: FoundingHsm, ownership: Ownership, say: Say): Promise<string> {
   const known = await identityKey(hsm);
   if (known === undefined) ownership.requireUnfinished("the identity key");
   const key = known ?? toBase64url(await hsm.createKey("identity"));
@@ -39,7 +40,7 @@ async function ensureIdentity(hsm: Hsm, ownership: Ownership, say: Say): Promise
 }
 
 /** Seal key and vault are known to the store together or not at all; a seal key without a vault has sealed nothing. */
-async function ensureVault(hsm: Hsm, store: Store, ownership: Ownership, say: Say): Promise<z.infer<typeof sealKey>> {
+async function ensureVault(hsm: FoundingHsm, store: Store, ownership: Ownership, say: Say): Promise<z.infer<typeof sealKey>> {
   const known = getJson(store, "seal-key", sealKey);
   if (known !== undefined) {
     say("vault", "ok");
@@ -70,10 +71,10 @@ async function ensureTlsKey({ state, box }: BoxConfig, say: Say): Promise<string
 }
 
 /** What the box tells the site: only public things, signed by the new identity key (design §6). */
-export async function makeRequest(config: BoxConfig, hsm: Hsm, store: Store, ownership: Ownership, say: Say): Promise<BoxRequest> {
+export async function makeRequest(config: BoxConfig, hsm: FoundingHsm, store: Store, ownership: Ownership, say: Say): Promise<BoxRequest> {
   const { site, box, zone } = config;
-  const key = await ensureIdentity(hsm, ownership, say);
-  const seal = await ensureVault(hsm, store, ownership, say);
-  const tlsKey = await ensureTlsKey(config, say);
+  const key = await inStep(say, "identity key", () => ensureIdentity(hsm, ownership, say));
+  const seal = await inStep(say, "vault", () => ensureVault(hsm, store, ownership, say));
+  const tlsKey = await inStep(say, "tls key", () => ensureTlsKey(config, say));
   return await signAs({ hsm, site, box }, "box-request", { zone, key, sealKey: seal, tlsKey });
 }

@@ -1,4 +1,8 @@
-import { join, resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { makeFolder } from "../runtime/durable.ts";
+import { silentLog } from "../runtime/log.ts";
+import type { Token } from "../runtime/provision.ts";
 import type { Caller } from "../runtime/supervisor.ts";
 import { Supervised } from "../runtime/supervisor.ts";
 import type { Log } from "../runtime/log.ts";
@@ -6,10 +10,12 @@ import { hsmCalls, type HsmCalls } from "./calls.ts";
 import { hsmConfig, hsmPaths, type HsmConfig } from "./config.ts";
 import type { DeviceInfo, TokenSeen } from "./device.ts";
 import type { Hsm } from "./hsm.ts";
-import { prepareDirectory, tokenDirectory } from "./softhsm.ts";
+import { rehearsed, type OwnedHsm } from "./rehearsed.ts";
+import { copyTokens, prepareDirectory, tokenDirectory } from "./softhsm.ts";
 
-export { hsmConfig, hsmPaths, type HsmConfig } from "./config.ts";
+export { hsmConfig, hsmFolders, hsmPaths, type HsmConfig } from "./config.ts";
 export type { TokenSeen } from "./device.ts";
+export type { FoundingHsm, OwnedHsm } from "./rehearsed.ts";
 export { signerOf } from "./signer.ts";
 export { configurationFor, tokenDirectory } from "./softhsm.ts";
 export type { BatchShard, DealTo, DealtBox, DealtPieces, Hsm, StoredShard } from "./hsm.ts";
@@ -120,6 +126,43 @@ export async function lookAtTokens(config: HsmConfig, options: HsmOptions): Prom
   } finally {
     await child.stop();
   }
+}
+
+async function started(config: HsmConfig): Promise<HsmProcess> {
+  const hsm = new HsmProcess(config, { log: silentLog });
+  await hsm.start();
+  return hsm;
+}
+
+/** The token of a box or a coordinator that is being made; software makes those of SoftHSM alone. */
+export function tokenToOwn(config: HsmConfig, hasKeys: Token<OwnedHsm>["hasKeys"]): Token<OwnedHsm> {
+  const { softhsmConf, pinFile } = config;
+  return {
+    initialise: softhsmConf === undefined ? undefined : () => {
+      makeFolder(dirname(pinFile));
+      return initialiseToken(config, { log: silentLog, tokenFolder: join(dirname(softhsmConf), "tokens") });
+    },
+    start: () => started(config),
+    hasKeys,
+  };
+}
+
+/**
+ * The same for a rehearsal: a device is logged in to and read. SoftHSM writes its files anew at every login
+ * (hardware/pkcs11.md §1.4), so it works on a copy in `scratch`, where all is real but in place.
+ */
+export function tokenToRehearse(config: HsmConfig, scratch: string, hasKeys: Token<OwnedHsm>["hasKeys"]): Token<OwnedHsm> {
+  const { softhsmConf, pinFile } = config;
+  if (softhsmConf === undefined) return { initialise: undefined, start: async () => rehearsed(await started(config)), hasKeys };
+  const copy = { ...config, softhsmConf: join(scratch, "softhsm2.conf"), pinFile: existsSync(pinFile) ? pinFile : join(scratch, "pin") };
+  const { initialise, start } = tokenToOwn(copy, hasKeys);
+  let copied: Promise<void> | undefined;
+  const prepared = (): Promise<void> => copied ??= (async () => {
+    // Whoever owns it would write while it is copied; a look at a token without a lock would leave one.
+    if (existsSync(softhsmConf) && existsSync(ownerLock(config))) await lookAtTokens(config, { log: silentLog });
+    copyTokens(softhsmConf, copy.softhsmConf, join(scratch, "tokens"));
+  })();
+  return { initialise: () => prepared().then(initialise), start: () => prepared().then(start), hasKeys };
 }
 
 /** Ends a box's token: every key of ours in it is destroyed, proven. Gives how many objects there were. Rejects with KEY_NOT_DESTROYED and what a login says. */

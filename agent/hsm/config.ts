@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { z } from "zod";
 
 const path = z.string().min(1).max(4096);
@@ -28,4 +29,9 @@ export function hsmPaths(config: HsmConfig, absolute: (path: string) => string):
     pinFile: absolute(pinFile),
     ...(softhsmConf === undefined ? {} : { softhsmConf: absolute(softhsmConf) }),
   };
+}
+
+/** The folders in which a token of SoftHSM and its PIN are made; a device needs none. */
+export function hsmFolders({ pinFile, softhsmConf }: HsmConfig): string[] {
+  return softhsmConf === undefined ? [] : [dirname(pinFile), dirname(softhsmConf)];
 }

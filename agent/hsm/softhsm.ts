@@ -1,5 +1,5 @@
 import {
-  closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync,
+  closeSync, cpSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { HsmError } from "./errors.ts";
@@ -10,6 +10,8 @@ import { HsmError } from "./errors.ts";
  */
 const tokenObject = "token.object";
 const backupEnding = ".token-backup";
+/** Among the tokens, for it must be on their disk: SoftHSM finds no token.object in it, and passes it over. */
+const unfinished = "unfinished";
 
 /** The folder that holds the tokens, out of SoftHSM's configuration file. */
 export function tokenDirectory(conf: string): string {
@@ -30,7 +32,7 @@ export function tokenDirectory(conf: string): string {
 export function prepareDirectory(conf: string, directory: string): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   if (existsSync(conf)) return;
-  writeFileSync(conf, configurationFor(directory));
+  writeDurably(conf, Buffer.from(configurationFor(directory)));
 }
 
 /** SoftHSM's configuration for tokens in `directory`. */
@@ -75,7 +77,49 @@ export function writeDurably(path: string, bytes: Uint8Array): void {
 }
 
 function tokens(directory: string): string[] {
-  return readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  return readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory() && entry.name !== unfinished).map((entry) => entry.name);
+}
+
+/** Copies the tokens of `conf` to `directory`, and `conf` itself, changed to it, to `copy`. The PINs that seal them stay where they are. */
+export function copyTokens(conf: string, copy: string, directory: string): void {
+  if (!existsSync(conf)) return;
+  const from = tokenDirectory(conf);
+  onDisk(`copying ${from}`, () => {
+    if (existsSync(from)) cpSync(from, directory, { recursive: true });
+    writeConfiguration(conf, copy, directory);
+  });
+}
+
+/** What `conf` says, but of the tokens in `directory`. */
+function writeConfiguration(conf: string, copy: string, directory: string): void {
+  writeFileSync(copy, readFileSync(conf, "utf8").replace(/^\s*directories\.tokendir\s*=.*$/m, `directories.tokendir = ${directory}`));
+}
+
+/**
+ * Has `make` make a token, by the configuration that it is given, beside those of `conf`, and moves it to them when it is
+ * whole and durable: SoftHSM makes one in many steps, and half of one, whose PIN nobody set, opens to nobody. What an
+ * earlier try has left there is removed. `conf` must be owned.
+ */
+export function makeAside(conf: string, make: (copy: string) => void): void {
+  const directory = tokenDirectory(conf);
+  const aside = join(directory, unfinished);
+  const copy = `${conf}.${unfinished}`;
+  onDisk(`making a token in ${aside}`, () => {
+    rmSync(aside, { recursive: true, force: true });
+    mkdirSync(aside, { mode: 0o700 });
+    writeConfiguration(conf, copy, aside);
+  });
+  make(copy);
+  syncTokens(copy);
+  backUpTokens(copy);
+  onDisk(`moving a token to ${directory}`, () => {
+    // A folder is the token, and comes last: what lies beside it counts for nothing without it.
+    const isToken = (entry: string): boolean => !entry.endsWith(backupEnding);
+    for (const entry of readdirSync(aside).sort((a, b) => Number(isToken(a)) - Number(isToken(b)))) renameSync(join(aside, entry), join(directory, entry));
+    sync(directory);
+    rmSync(aside, { recursive: true });
+    rmSync(copy);
+  });
 }
 
 /** Makes everything that SoftHSM has written durable: files, token folders, their parent. */

@@ -1,13 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import pkcs11js from "pkcs11js";
+import pkcs11js, { type PKCS11 } from "pkcs11js";
 import { utf8 } from "../runtime/encoding.ts";
 import type { HsmConfig } from "./config.ts";
 import { trimmed, type Device, type DeviceInfo, type Session } from "./device.ts";
 import { HsmError } from "./errors.ts";
 import { findAll, labels, type ObjectClass } from "./objects.ts";
 import { pinPath, readPin } from "./pin.ts";
-import { backUpTokens, writeDurably } from "./softhsm.ts";
+import { makeAside, writeDurably } from "./softhsm.ts";
 
 const pinBytes = 24;
 
@@ -17,30 +17,43 @@ const pinBytes = 24;
  * lost is a lost box, to be re-sharded round, not reset. Throws TOKEN_EXISTS for a token that is there.
  */
 export function createToken(config: HsmConfig, device: Device): DeviceInfo {
+  const { softhsmConf, token } = config;
   const api = device.initialised();
-  const slots = api.C_GetSlotList(true);
-  const info = slots.map((slot) => ({ slot, ...api.C_GetTokenInfo(slot) }));
-  if (info.some(({ label }) => trimmed(label) === config.token)) {
-    throw new HsmError("TOKEN_EXISTS", `there is a token ${config.token} already`, { remedy: "use it as it is; a token is never initialised twice" });
+  if (api.C_GetSlotList(true).some((slot) => trimmed(api.C_GetTokenInfo(slot).label) === token)) {
+    throw new HsmError("TOKEN_EXISTS", `there is a token ${token} already`, { remedy: "use it as it is; a token is never initialised twice" });
   }
-  const free = info.find(({ flags }) => (flags & pkcs11js.CKF_TOKEN_INITIALIZED) === 0);
+  if (softhsmConf === undefined) {
+    initialise(config, api);
+    api.C_Finalize();
+    return device.info;
+  }
+  api.C_Finalize();
+  makeAside(softhsmConf, (copy) => {
+    // SoftHSM looks for its configuration at each initialisation.
+    process.env["SOFTHSM2_CONF"] = copy;
+    try {
+      initialise(config, device.initialised());
+      api.C_Finalize();
+    } finally {
+      process.env["SOFTHSM2_CONF"] = softhsmConf;
+    }
+  });
+  return device.info;
+}
+
+/** The first slot without a token gets one. */
+function initialise({ token, pinFile }: HsmConfig, api: PKCS11): void {
+  const free = api.C_GetSlotList(true).find((slot) => (api.C_GetTokenInfo(slot).flags & pkcs11js.CKF_TOKEN_INITIALIZED) === 0);
   if (free === undefined) throw new HsmError("TOKEN_MISSING", "the module offers no slot for a new token");
   // The PIN is on disk before the token exists: killed in between, the next try finds and uses it.
-  if (!existsSync(pinPath(config.pinFile, process.env))) writeDurably(config.pinFile, utf8(randomPin()));
-  const pin = readPin(config.pinFile, process.env);
+  if (!existsSync(pinPath(pinFile, process.env))) writeDurably(pinFile, utf8(randomPin()));
+  const pin = readPin(pinFile, process.env);
   const officer = randomPin();
-  api.C_InitToken(free.slot, officer, config.token);
-  const session = api.C_OpenSession(free.slot, pkcs11js.CKF_SERIAL_SESSION | pkcs11js.CKF_RW_SESSION);
+  api.C_InitToken(free, officer, token);
+  const session = api.C_OpenSession(free, pkcs11js.CKF_SERIAL_SESSION | pkcs11js.CKF_RW_SESSION);
   api.C_Login(session, pkcs11js.CKU_SO, officer);
   api.C_InitPIN(session, pin);
   api.C_Logout(session);
-  api.C_Finalize();
-  const made = device.info;
-  if (config.softhsmConf !== undefined) {
-    device.sync();
-    backUpTokens(config.softhsmConf);
-  }
-  return made;
 }
 
 /**

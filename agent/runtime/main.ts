@@ -23,6 +23,9 @@ export function configArgument(args: readonly string[]): string {
   return resolve(values.config);
 }
 
+/** Whether a program is asked to say what it would do, and to change nothing. */
+export const isDryRun = (args: readonly string[]): boolean => args.includes("--dry-run");
+
 /** Paths in a configuration file are relative to the file. */
 export function besideConfig(configFile: string): (path: string) => string {
   return (path) => (isAbsolute(path) ? path : resolve(dirname(configFile), path));

@@ -3,19 +3,13 @@ import { dirname, join } from "node:path";
 import { z } from "zod";
 import { makeFolder, writeDurably } from "./durable.ts";
 import { hasCode, ShardkeepError } from "./errors.ts";
+import { inStep, type Say } from "./steps.ts";
 
 /**
- * What making a coordinator and making a box have in common: every step is done once and can be done again after a
- * power cut, and says whether it `changed` anything or found everything `ok`.
+ * What making a coordinator and making a box have in common: whose the state folder is, and the token and the store
+ * that go with it. Every step is done once and can be done again after a power cut.
  */
 export class ProvisionError extends ShardkeepError<"STATE_FOREIGN" | "STATE_DAMAGED" | "TOKEN_FOREIGN"> {}
-
-export type Say = (step: string, state: "ok" | "changed", fields?: Readonly<Record<string, string | number | boolean>>) => void;
-
-/** Progress for another program: one line of JSON a step on stdout. */
-export const sayJson: Say = (step, state, fields = {}) => {
-  process.stdout.write(`${JSON.stringify({ step, state, ...fields })}\n`);
-};
 
 const owner = z.strictObject({ site: z.string(), name: z.string(), token: z.string(), complete: z.boolean() });
 
@@ -95,7 +89,11 @@ interface Startable {
 }
 
 /** Makes the token, or finds it to be ours, and gives it started; the caller stops it. Throws TOKEN_FOREIGN, and what the HSM says. */
-export async function ownToken<H extends Startable>(ownership: Ownership, token: Token<H>, say: Say): Promise<H> {
+export function ownToken<H extends Startable>(ownership: Ownership, token: Token<H>, say: Say): Promise<H> {
+  return inStep(say, "token", () => owned(ownership, token, say));
+}
+
+async function owned<H extends Startable>(ownership: Ownership, token: Token<H>, say: Say): Promise<H> {
   const mine = ownership.token;
   const made = mine === undefined && await initialised(token);
   const hsm = await token.start().catch((cause: unknown) => {
@@ -130,21 +128,23 @@ async function initialised({ initialise }: Pick<Token<unknown>, "initialise">): 
 
 function foreign(why: string, cause?: unknown): ProvisionError {
   return new ProvisionError("TOKEN_FOREIGN", `the token of this name has another owner: ${why}`, {
-    cause, remedy: "name another token and PIN file in the configuration; if this command was cut off at its very first step, delete the token's folder and run it again",
+    cause, remedy: "name another token and PIN file in the configuration",
   });
 }
 
 /** Opens the store of an owner, or makes it if it never was complete. `missing` is the code with which `open` says that there is none. */
-export async function ownStore<T>(ownership: Ownership, { open, create, missing }: { open: () => Promise<T>; create: () => Promise<T>; missing: string }, say: Say): Promise<T> {
-  try {
-    const store = await open();
-    say("store", "ok");
-    return store;
-  } catch (error) {
-    if (!hasCode(error, missing)) throw error;
-    ownership.requireUnfinished("the store");
-    const store = await create();
-    say("store", "changed");
-    return store;
-  }
+export function ownStore<T>(ownership: Ownership, { open, create, missing }: { open: () => Promise<T>; create: () => Promise<T>; missing: string }, say: Say): Promise<T> {
+  return inStep(say, "store", async () => {
+    try {
+      const store = await open();
+      say("store", "ok");
+      return store;
+    } catch (error) {
+      if (!hasCode(error, missing)) throw error;
+      ownership.requireUnfinished("the store");
+      const store = await create();
+      say("store", "changed");
+      return store;
+    }
+  });
 }

@@ -49,12 +49,17 @@ function askBridge({ state, sensor, panel }: BoxConfig): Asked {
   return { sensor: ofSensor, panel: ofPanel, stop: async () => { await bridge?.stop(); } };
 }
 
-export function deviceChecks(config: BoxConfig, running: boolean): Check[] {
-  const { panel } = config;
-  const lines: Check[] = [
-    { name: "sensor line", run: () => checkLine(config.sensor.path, config.sensor.allowEmulated, running) },
+/** The lines alone: none is opened, for that may reset a device. */
+export function lineChecks({ sensor, panel }: BoxConfig, running: boolean): Check[] {
+  return [
+    { name: "sensor line", run: () => checkLine(sensor.path, sensor.allowEmulated, running) },
     ...(panel === null ? [] : [{ name: "panel line", run: () => checkLine(panel.path, panel.allowEmulated, running) }]),
   ];
+}
+
+export function deviceChecks(config: BoxConfig, running: boolean): Check[] {
+  const { panel } = config;
+  const lines = lineChecks(config, running);
   if (running) return [...lines, { name: "sensor", run: () => { throw agentHasIt(); } }];
   const bridge = askBridge(config);
   let asked = panel === null ? 1 : 2;

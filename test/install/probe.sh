@@ -74,6 +74,7 @@ authority=$(admin site show | sed -n 's/^authority //p')
 check "guide: a box" guide a-box
 sed -i 's/coordinator.example/127.0.0.1/; /^panel:/,/path:/d; s|path: /dev/shardkeep-sensor|path: /srv/emulated/box-1.tty\n  allowEmulated: true|' /etc/shardkeep/box-1.yaml
 emulated box-1
+until [ -e /srv/emulated/box-1.tty ]; do sleep 0.1; done
 check "guide: the box asks" guide the-box-asks
 check "guide: the coordinator answers" guide the-coordinator-answers
 check "an agent that has not joined ends with 78" bash -c "! systemctl start $box"

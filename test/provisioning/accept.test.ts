@@ -6,32 +6,29 @@ import { acceptAnswer, parseAnswer } from "../../agent/box/accept.ts";
 import { boxConfig, type BoxConfig } from "../../agent/box/config.ts";
 import { makeRequest } from "../../agent/box/request.ts";
 import type { Hsm } from "../../agent/hsm/client.ts";
-import { certificateDigest, createTlsAuthority, createTlsKeys, issueCertificate, type TlsAuthority } from "../../agent/mqtt/tls.ts";
+import { createTlsAuthority, createTlsKeys, issueCertificate } from "../../agent/mqtt/tls.ts";
 import { generateSigner } from "../../agent/protocol/es256.ts";
 import { boxRequest, challengeSecretContext, type BoxAnswer } from "../../agent/protocol/joining.ts";
 import { siteRecord } from "../../agent/protocol/site-record.ts";
 import { signStatement } from "../../agent/protocol/statement.ts";
 import { fromBase64url, toBase64url, utf8 } from "../../agent/runtime/encoding.ts";
 import { fingerprintOf } from "../../agent/runtime/fingerprint.ts";
-import { Ownership, type Say } from "../../agent/runtime/provision.ts";
+import { Ownership } from "../../agent/runtime/provision.ts";
+import type { Say } from "../../agent/runtime/steps.ts";
 import { getJson, putJson } from "../../agent/store/json.ts";
 import type { Store } from "../../agent/store/store.ts";
 import { memoryHsm } from "../support/memory-hsm.ts";
 import { memoryDisk, openMemoryStore } from "../support/memory-store.ts";
+import { answering, type Answering } from "./answering.ts";
 
 const quiet: Say = () => undefined;
 
-interface Joining {
+interface Joining extends Answering {
   readonly config: BoxConfig;
   readonly hsm: Hsm;
   readonly store: Store;
   readonly coordinator: Hsm;
-  readonly authority: ReturnType<typeof generateSigner>;
-  readonly tls: TlsAuthority;
-  readonly answer: BoxAnswer["body"];
   readonly accept: (answer: BoxAnswer, expected?: string, say?: Say) => Promise<void>;
-  /** A body signed as the site's authority would. */
-  readonly signed: (change?: Partial<BoxAnswer["body"]>, recordChange?: Partial<BoxAnswer["body"]["record"]["body"]>) => Promise<BoxAnswer>;
 }
 
 /** A box that has asked, and the parts of a right answer. */
@@ -43,26 +40,8 @@ async function joining(t: Test): Promise<Joining> {
   const coordinator = memoryHsm("coordinator");
   const store = openMemoryStore(memoryDisk());
   const request = boxRequest.parse(await makeRequest(config, hsm, store, new Ownership(state, { site: "plant", name: "box-1" }), quiet));
-  const authority = generateSigner();
-  const tls = await createTlsAuthority("plant");
-  const secret = await coordinator.createChallengeSecret({ box: "box-1", recipient: fromBase64url(request.body.sealKey.key)!, info: challengeSecretContext("plant", "box-1") });
-  const recordBody: BoxAnswer["body"]["record"]["body"] = {
-    version: 2, previous: null, sealed: false, authority: authority.publicKey, tlsAuthority: toBase64url(certificateDigest(tls.certificate)),
-    coordinator: { id: "coordinator", key: generateSigner().publicKey }, boxes: [{ id: "box-1", zone: "default", key: request.body.key }],
-    people: [], clients: [], roles: [], rules: [],
-  };
-  const answer = {
-    box: "box-1", certificate: await issueCertificate(tls, "box-1", request.body.tlsKey), ca: tls.certificate, generation: 1,
-    challengeSecret: { enc: toBase64url(secret.enc), ct: toBase64url(secret.ct) },
-    record: await signStatement(authority, "site-record", "plant", "coordinator", recordBody),
-  };
-  return {
-    config, hsm, store, coordinator, authority, tls, answer,
-    accept: (given, expected, say = quiet) => acceptAnswer(config, hsm, store, given, expected, say),
-    signed: async (change = {}, recordChange) => await signStatement(authority, "box-answer", "plant", "coordinator", {
-      ...answer, ...(recordChange === undefined ? {} : { record: await signStatement(authority, "site-record", "plant", "coordinator", { ...recordBody, ...recordChange }) }), ...change,
-    }),
-  };
+  const site = await answering(request, coordinator);
+  return { ...site, config, hsm, store, coordinator, accept: (given, expected, say = quiet) => acceptAnswer(config, hsm, store, given, expected, say) };
 }
 
 void t.test("a right answer", async (t) => {

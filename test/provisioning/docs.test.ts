@@ -7,6 +7,7 @@ import { clientConfig } from "../../agent/client/index.ts";
 import { coordinatorConfig } from "../../agent/coordinator/config.ts";
 import { rule, sitePolicy } from "../../agent/protocol/site-record.ts";
 import { hsmConfig } from "../../agent/hsm/client.ts";
+import { boxAnswers, siteAnswers } from "../../provisioning/machine/answers.ts";
 import { exitCodes, parseYaml } from "../../agent/runtime/config.ts";
 
 const text = readFileSync(`${root}docs/configuration.md`, "utf8");
@@ -21,7 +22,7 @@ function section(title: string): string {
 }
 
 void t.test("the examples are valid", (t) => {
-  for (const [name, schema] of [["coordinator.yaml", coordinatorConfig], ["box.yaml", boxConfig], ["client.yaml", clientConfig], ["policy.yaml", sitePolicy]] as [string, z.ZodType][]) {
+  for (const [name, schema] of [["coordinator.yaml", coordinatorConfig], ["box.yaml", boxConfig], ["client.yaml", clientConfig], ["policy.yaml", sitePolicy], ["plant.answers.yaml", siteAnswers], ["box-1.answers.yaml", boxAnswers]] as [string, z.ZodType][]) {
     t.ok(parseYaml(example(name), schema, name), name);
   }
   t.end();
@@ -30,7 +31,7 @@ void t.test("the examples are valid", (t) => {
 void t.test("every key is in its table, with its default", (t) => {
   const shapes: [string, string, z.ZodObject][] = [
     ["Coordinator", "", coordinatorConfig], ["Box", "", boxConfig], ["Box", "sensor.", boxConfig.shape.sensor], ["HSM", "", hsmConfig], ["Client", "", clientConfig],
-    ["Policy", "", sitePolicy], ["Policy", "rules[].", rule],
+    ["Answers", "", siteAnswers], ["Answers", "", boxAnswers], ["Policy", "", sitePolicy], ["Policy", "rules[].", rule],
   ];
   for (const [title, prefix, schema] of shapes) for (const [key, field] of Object.entries(schema.shape)) {
     const row = section(title).split("\n").find((line) => line.startsWith("|") && new RegExp(`\`${(prefix + key).replaceAll(/[[\].]/g, "\\$&")}[\`.[]`).test(line));

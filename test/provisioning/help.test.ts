@@ -4,7 +4,7 @@ import { version } from "../../agent/runtime/version.ts";
 import { place, shardkeep, shardkeepBatch } from "./support.ts";
 
 const commands = [
-  "site init", "site approve", "site invite", "site apply", "site show", "site seal", "site acl", "site recovery-key", "site recovery-check", "site recovery", "site recover", "box request", "box accept", "box join", "box verify", "box label", "box reset", "box identify", "box pause", "box resume", "box readmit", "box replace", "box retire", "client add", "client remove", "person add", "person list", "person remove",
+  "site init", "site approve", "site invite", "site apply", "site show", "site seal", "site acl", "site recovery-key", "site recovery-check", "site recovery", "site recover", "box plan", "box request", "box accept", "box join", "box verify", "box label", "box reset", "box identify", "box pause", "box resume", "box readmit", "box replace", "box retire", "client add", "client remove", "person add", "person list", "person remove",
   "key create", "key list", "key show", "key reshard", "use", "seal", "open", "status", "doctor", "backup", "restore", "support-bundle", "agent", "coordinator",
 ];
 
@@ -50,6 +50,8 @@ void t.test("wrong usage: exit 64, what is wrong, and where to look", async (t) 
     ["a bad box to find", ["box", "identify", "A B"], /BOX: 1 to 32/],
     ["a bad box", ["box", "resume", "A B"], /BOX: 1 to 32/],
     ["a bad box to readmit", ["box", "readmit", "A B"], /BOX: 1 to 32/],
+    ["a plan of nothing", ["box", "plan"], /--config: is needed/],
+    ["a rehearsal of nothing", ["box", "request", "--dry-run"], /--config: is needed\n {2}--out: is needed/],
     ["nowhere to join", ["box", "join", "--config", "x.yaml", "--at", "here"], /--at: HOST:PORT/],
     ["a bad box to invite", ["site", "invite", "A B"], /BOX: 1 to 32/],
     ["a bad box to retire", ["box", "retire", "A B"], /BOX: 1 to 32/],

@@ -1,0 +1,52 @@
+import { accessSync, constants, existsSync } from "node:fs";
+import { dirname } from "node:path";
+import { isNamed, ShardkeepError } from "./errors.ts";
+
+/**
+ * A step's result: it `changed` something or found everything `ok`; `would change` in a rehearsal alone; `failed` is the
+ * last word of a run.
+ */
+export type StepState = "ok" | "changed" | "would change" | "failed";
+export type Fields = Readonly<Record<string, string | number | boolean>>;
+export type Say = (step: string, state: StepState, fields?: Fields) => void;
+
+/** Progress for another program: one line of JSON a step on stdout. */
+export const sayJson: Say = (step, state, fields = {}) => {
+  process.stdout.write(`${JSON.stringify({ step, state, ...fields })}\n`);
+};
+
+export class DiskError extends ShardkeepError<"DISK_FULL" | "DISK_UNWRITABLE"> {}
+
+/** Does what `step` takes; an error is said as its result and goes on. What the disk refuses becomes DISK_FULL, DISK_UNWRITABLE. */
+export async function inStep<T>(say: Say, step: string, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (thrown) {
+    const error = onDisk(thrown);
+    if (isNamed(error)) say(step, "failed", { code: error.code, message: error.message, ...(error.remedy === undefined ? {} : { remedy: error.remedy }) });
+    throw error;
+  }
+}
+
+const asOwner = "run it as the user that the agent runs as (sudo -u shardkeep); is the disk mounted read-only?";
+
+function onDisk(error: unknown): unknown {
+  if (!(error instanceof Error && "code" in error && "path" in error)) return error;
+  const at = String(error.path);
+  switch (error.code) {
+    case "ENOSPC": case "EDQUOT": return new DiskError("DISK_FULL", `no space for ${at}`, { cause: error, remedy: "free some, then run this again: it goes on where it stopped" });
+    case "EACCES": case "EPERM": case "EROFS": return new DiskError("DISK_UNWRITABLE", `this user cannot use ${at}`, { cause: error, remedy: asOwner });
+    default: return error;
+  }
+}
+
+/** Throws DISK_UNWRITABLE for a folder that this user could neither make nor write to. */
+export function requireWritable(folder: string): void {
+  let there = folder;
+  while (!existsSync(there) && dirname(there) !== there) there = dirname(there);
+  try {
+    accessSync(there, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    throw new DiskError("DISK_UNWRITABLE", `this user cannot write to ${there}`, { cause, remedy: asOwner });
+  }
+}
