@@ -1,5 +1,6 @@
 import { closeSync, existsSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, statfsSync, statSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { leastSpace } from "../../agent/runtime/steps.ts";
 import { runs } from "../machine/holders.ts";
 import { Concern, Fault, type Check } from "./check.ts";
 
@@ -33,7 +34,7 @@ export function judgeClock(now: number, newest: number | undefined): string {
 export function judgeSpace(free: number, folder: string): string {
   const text = `${Math.floor(free / mebibyte)} MiB free at ${folder}`;
   const remedy = "find what fills it: journalctl --disk-usage, apt clean, du -x -d2 /";
-  if (free < 32 * mebibyte) throw new Fault("DISK_FULL", text, { remedy });
+  if (free < leastSpace) throw new Fault("DISK_FULL", text, { remedy });
   if (free < 256 * mebibyte) throw new Concern("DISK_LOW", text, { remedy });
   return text;
 }
