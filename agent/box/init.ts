@@ -14,6 +14,7 @@ import { Ownership, ownStore, ownToken, type Token } from "../runtime/provision.
 import { systemRandom } from "../runtime/random.ts";
 import { rehearse } from "../runtime/rehearsal.ts";
 import { inStep, requireRoomFor, requireWritable, sayJson, unwritable, type Say } from "../runtime/steps.ts";
+import { sayUnsetClock } from "../runtime/unset-clock.ts";
 import { createStore, openStore } from "../store/level.ts";
 import type { Store } from "../store/store.ts";
 import { acceptAnswer, parseAnswer, requireAddressee } from "./accept.ts";
@@ -98,6 +99,7 @@ await runMain("box join", async (args) => {
     options: { config: { type: "string" }, out: { type: "string" }, authority: { type: "string" }, at: { type: "string" }, "dry-run": { type: "boolean" } },
   });
   const config = await inStep(sayJson, "configuration", () => readBoxConfig(args));
+  sayUnsetClock(sayJson, systemClock);
   const isDry = isDryRun(args);
   const stage = (work: (on: Stage) => Promise<void>): Promise<void> => onStage(config, isDry, work);
   if (mode === "request") {

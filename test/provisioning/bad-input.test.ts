@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import t, { type Test } from "tap";
+import { findFakeTime } from "#paths";
 import { generateSigner } from "../../agent/protocol/es256.ts";
 import { writeCode } from "../../agent/protocol/invitation.ts";
 import { boxAnswer } from "../../agent/protocol/joining.ts";
@@ -12,6 +13,8 @@ import type { Finding } from "../../provisioning/doctor/check.ts";
 import { EmulatorProcess } from "../firmware-bridge/support/emulator.ts";
 import { freePort, place, run, shardkeep, shardkeepBatch, start, withoutSoftHsm, type Ended, type Place } from "./support.ts";
 import { differences, tree } from "./tree.ts";
+
+const fakeTime = findFakeTime();
 
 /*
  * What a tech does wrong on a bad day: each time an error with its code, what to do next and an exit code that a script can
@@ -154,5 +157,23 @@ void t.test("bad input of every kind is named and changes nothing", { skip: with
       t.match([ended.code, findings.find(({ check }) => check === "sensor")], [1, { state: "failed", code, detail: said, remedy }], what);
       t.same(differences(before, tree(here.folder, true)), [], `${what}: nothing changed`);
     }
+  });
+
+  await t.test("a clock in 1970 is a warning", { skip: fakeTime === null ? "libfaketime is not installed" : false }, async (t) => {
+    const env = { ...fakeTime?.env, FAKETIME: "@1970-01-01 00:01:00", FAKETIME_DONT_FAKE_MONOTONIC: "1" };
+    const box = here.box("box-2");
+    const unset = /"step":"clock","state":"ok","warning":"CLOCK_UNSET: it says 1970-01-01T[^"]*timedatectl/;
+    const made = await run("agent/box/init.js", ["request", "--config", box, "--out", at("request-2.json")], { env });
+    t.match(made, { code: 0, stdout: unset }, made.stderr);
+    const [approved] = await shardkeepBatch([["site", "approve", at("request-2.json"), "--out", at("answer-2.json"), "--client", client]]);
+    t.match(approved, { code: 0 });
+    const accepted = await run("agent/box/init.js", ["accept", at("answer-2.json"), "--config", box], { env });
+    t.match(accepted, { code: 0, stdout: unset }, accepted.stderr);
+    // Started: it has found its broker, whose certificate it took, and the coordinator's record.
+    const agent = await run("agent/box/main.js", ["--config", box], { env, killAt: /: started/ });
+    t.match(agent.stdout, /<4>box-2: clock unset code="CLOCK_UNSET" says="1970-[^]*: started/, agent.stderr);
+    const found = await shardkeep(["doctor", "--json"], { env });
+    t.equal(found.code, 0, found.stderr);
+    t.match((JSON.parse(found.stdout) as { findings: Finding[] }).findings.find(({ check }) => check === "clock"), { state: "warn", code: "CLOCK_UNSET", detail: /1970/, remedy: /timedatectl/ });
   });
 });
