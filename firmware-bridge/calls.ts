@@ -105,7 +105,7 @@ export const bridgeEvents = { sensor: sensorStatus, panel: panelStatus, enrol: e
 /** The process's whole configuration, as JSON in its first argument: nothing in it is secret. */
 export const bridgeConfig = z.strictObject({
   sensor: z.strictObject({
-    /** A device, best by its /dev/serial/by-id name, or `auto`: the first that answers as a sensor. */
+    /** A device, best by its /dev/serial/by-id name, or `auto`: the only one that answers as a sensor. */
     path: z.string().min(1),
     /** For tests and the demo: takes a pseudo-terminal for a sensor. Default false. */
     allowEmulated: z.boolean().default(false),
@@ -116,7 +116,7 @@ export const bridgeConfig = z.strictObject({
   }),
   /** Default: no panel. */
   panel: z.strictObject({
-    /** A device, best by its udev name, or `auto`: the first that answers as a panel. */
+    /** A device, best by its udev name, or `auto`: the only one that answers as a panel. */
     path: z.string().min(1),
     allowEmulated: z.boolean().default(false),
   }).nullable().default(null),

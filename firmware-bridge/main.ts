@@ -27,7 +27,7 @@ const { sensor: { path, allowEmulated, stateFile, securityLevel }, panel: panelC
 const store = pairingFile(stateFile);
 
 async function connect(): Promise<SensorConnection> {
-  const exchange = await discover({ path, allowEmulated, clock, handshake: (line) => greet(line, clock) });
+  const exchange = await discover({ path, setting: "sensor.path", allowEmulated, clock, handshake: (line) => greet(line, clock) });
   const { line } = exchange;
   log.info("sensor found", { path: line.path, baud: line.baudRate, emulated: line.emulated });
   return {
@@ -70,7 +70,7 @@ if (panelConfig !== null) {
   new LineSupervisor<PanelConnection>({
     connect: async () => {
       const panel = await discover({
-        ...panelConfig, clock, baudRates: panelBaudRates, handshake: (line) => openPanel({ line, clock, random: systemRandom }),
+        ...panelConfig, setting: "panel.path", clock, baudRates: panelBaudRates, handshake: (line) => openPanel({ line, clock, random: systemRandom }),
       });
       log.info("panel found", { path: panel.line.path, emulated: panel.line.emulated, firmware: panel.facts.firmware });
       return { panel, closed: panel.line.closed, close: () => panel.line.close() };

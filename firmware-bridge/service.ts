@@ -1,5 +1,5 @@
 import type { Clock } from "../agent/runtime/clock.ts";
-import { toWire } from "../agent/runtime/errors.ts";
+import { described, toWire } from "../agent/runtime/errors.ts";
 import type { Handlers } from "../agent/runtime/ipc.ts";
 import { SensorError } from "./biometrics/errors.ts";
 import type { BiometricSensor } from "./biometrics/sensor.ts";
@@ -95,8 +95,8 @@ export class SensorService {
   disconnected(reason: unknown): void {
     this.#connection = undefined;
     this.#whyAbsent = reason;
-    const { code, message } = toWire(this.#absent());
-    this.#set({ state: code === "EMULATED_REFUSED" ? "fault" : "absent", emulated: code === "EMULATED_REFUSED", detail: `${code}: ${message}` });
+    const { code } = toWire(this.#absent());
+    this.#set({ state: code === "EMULATED_REFUSED" ? "fault" : "absent", emulated: code === "EMULATED_REFUSED", detail: described(this.#absent()) });
     this.#tried();
   }
 

@@ -4,6 +4,7 @@ import { mostPayload } from "../agent/protocol/messages.ts";
 import { secretBytes, secretCopy, wipe } from "../agent/runtime/secrets.ts";
 import { ShardkeepError } from "../agent/runtime/errors.ts";
 import { writeDurably } from "../agent/runtime/durable.ts";
+import { requireRoomFor, unwritable } from "../agent/runtime/steps.ts";
 
 export class PayloadError extends ShardkeepError<"PAYLOAD_TOO_LONG"> {}
 
@@ -15,9 +16,10 @@ export function readText(path: string): string {
   }
 }
 
-/** Refused before anybody is asked for a finger. */
+/** Refused before anybody is asked for a finger, and before anything is approved. Throws FILE_EXISTS, FILE_UNWRITABLE, DISK_FULL. */
 export function requireAbsent(path: string): void {
   if (existsSync(path)) throw new FileError("FILE_EXISTS", `${path} is already there`, { remedy: "name another output, or move that file away" });
+  requireRoomFor(path);
 }
 
 /** A public or result file: whole or not at all, mode 0600. */
@@ -25,7 +27,7 @@ export function write(path: string, content: string | Uint8Array): void {
   try {
     writeDurably(path, content);
   } catch (cause) {
-    throw new FileError("FILE_UNWRITABLE", `cannot write ${path}`, { cause, remedy: "check the folder, its permissions and the free space" });
+    throw unwritable(path, cause);
   }
 }
 

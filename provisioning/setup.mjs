@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { debianStep } from "./setup/debian.mjs";
+import { debianStep, machine } from "./setup/debian.mjs";
 import { buildStep, packagesStep } from "./setup/node.mjs";
 import { cache, root } from "./setup/paths.mjs";
 import { runSteps, SetupError } from "./setup/steps.mjs";
@@ -24,9 +24,9 @@ function say(text) {
   process.stderr.write(`set-up: ${text}\n`);
 }
 
-function setUp() {
+function setUp(forTests) {
   const packages = packagesStep(root);
-  return runSteps([debianStep(packages.needed), packages, buildStep(root)], join(cache, "setup.lock"), say);
+  return runSteps([debianStep(packages.needed, machine, forTests), packages, buildStep(root)], join(cache, "setup.lock"), say);
 }
 
 try {
@@ -35,7 +35,7 @@ try {
   if (flag !== undefined && (flag !== "--run" || program === undefined)) {
     throw new SetupError(`usage: node provisioning/setup.mjs [--run ${Object.keys(programs).join("|")} -- ARGUMENTS]`, 64);
   }
-  const ran = setUp();
+  const ran = setUp(program === undefined);
   if (program !== undefined) {
     // In this very process: signals, terminal and exit code are the program's own.
     const file = join(root, program);

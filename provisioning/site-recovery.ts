@@ -26,8 +26,8 @@ export function recoveryKeyCommand(): Command {
       const { threshold, cards, out, ...options } = optionsOf(from, z.strictObject({ ...json, threshold: count, cards: count, out: z.string() }));
       if (threshold > cards) throw new UsageError("USAGE", "--threshold: more than there are cards", { remedy: "shardkeep site recovery-key --help" });
       const files = Array.from({ length: cards }, (__, i) => join(out, `card-${i + 1}.txt`));
-      for (const file of files) requireAbsent(file);
       makeFolder(out);
+      for (const file of files) requireAbsent(file);
       const made = await makeCards(threshold, cards);
       try {
         for (const [i, file] of files.entries()) write(file, made.texts[i] ?? "");

@@ -38,11 +38,18 @@ export function parseAnswer(text: string): BoxAnswer {
   return parsed.data;
 }
 
-/** Everything that can be known without the HSM's secrets. `expected` is the authority's key or its fingerprint. */
-function check({ site, box }: BoxConfig, answer: BoxAnswer, identity: string, known: string | undefined, expected: string | undefined): void {
+/** Whether it is for this box at all, before anything of the box is opened. Throws ANSWER_FOREIGN. */
+export function requireAddressee({ site, box }: BoxConfig, answer: BoxAnswer): void {
   const { record } = answer.body;
   if (answer.site !== site || record.site !== site) throw new AcceptError("ANSWER_FOREIGN", `the answer is of site ${answer.site}, this box is for ${site}`, { remedy: "take the right file, or mend `site` in the configuration" });
-  if (answer.body.box !== box) throw new AcceptError("ANSWER_FOREIGN", `the answer is for ${answer.body.box}, this is ${box}`, { remedy: "take the right file" });
+  if (answer.body.box !== box) throw new AcceptError("ANSWER_FOREIGN", `the answer is for ${answer.body.box}, this is ${box}`, { remedy: "take the right file: is it the right stick?" });
+}
+
+/** Everything that can be known without the HSM's secrets. `expected` is the authority's key or its fingerprint. */
+function check(config: BoxConfig, answer: BoxAnswer, identity: string, known: string | undefined, expected: string | undefined): void {
+  const { site, box } = config;
+  const { record } = answer.body;
+  requireAddressee(config, answer);
   const { authority, boxes } = record.body;
   const names = [authority, fingerprintOf(authority)];
   if (known !== undefined && known !== authority) throw new AcceptError("AUTHORITY_WRONG", `this box belongs to another authority of ${site}`, { remedy: "a box joins one site only; begin with an empty state folder and token" });

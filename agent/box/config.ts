@@ -15,7 +15,7 @@ export const boxConfig = z.strictObject({
   hsm: hsmConfig,
   broker: z.string().describe("mqtts://host:port"),
   sensor: z.strictObject({
-    /** Serial device, best a by-id path of our udev rule. */
+    /** Serial device, best a by-id path of our udev rule; `auto`: the only one that answers as a sensor. */
     path: z.string(),
     /** A pseudo-terminal is an emulated sensor: refused unless this says otherwise. */
     allowEmulated: z.boolean().default(false),
@@ -23,7 +23,7 @@ export const boxConfig = z.strictObject({
   }),
   /** Light, display, lid switch (docs/panel.md); null: there is none. */
   panel: z.strictObject({
-    /** Serial device, best a name of our udev rule. */
+    /** Serial device, best a name of our udev rule; `auto` as above. */
     path: z.string(),
     allowEmulated: z.boolean().default(false),
     /** What it means that its supply was gone, and without a coin cell nobody watched the lid: told, or like an opened case. */
@@ -37,14 +37,18 @@ export const boxConfig = z.strictObject({
 });
 export type BoxConfig = z.infer<typeof boxConfig>;
 
+/** `auto` is the bridge's to find; all else is a file. */
+export const linePath = (absolute: (path: string) => string) => (path: string): string => (path === "auto" ? path : absolute(path));
+
 /** The configuration that `args` name, its paths made absolute. */
 export function readBoxConfig(args: readonly string[]): BoxConfig {
   const file = configArgument(args);
   const absolute = besideConfig(file);
+  const line = linePath(absolute);
   const config = readYaml(file, boxConfig);
   return {
     ...config, state: absolute(config.state), hsm: hsmPaths(config.hsm, absolute),
-    sensor: { ...config.sensor, path: absolute(config.sensor.path) },
-    panel: config.panel === null ? null : { ...config.panel, path: absolute(config.panel.path) },
+    sensor: { ...config.sensor, path: line(config.sensor.path) },
+    panel: config.panel === null ? null : { ...config.panel, path: line(config.panel.path) },
   };
 }

@@ -1,5 +1,5 @@
-import { accessSync, constants, readFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import { hsmFolders, tokenToOwn, tokenToRehearse, type FoundingHsm, type OwnedHsm } from "../hsm/client.ts";
@@ -13,10 +13,11 @@ import { isDryRun, runMain } from "../runtime/main.ts";
 import { Ownership, ownStore, ownToken, type Token } from "../runtime/provision.ts";
 import { systemRandom } from "../runtime/random.ts";
 import { rehearse } from "../runtime/rehearsal.ts";
-import { inStep, sayJson, type Say } from "../runtime/steps.ts";
+import { inStep, requireRoomFor, requireWritable, sayJson, unwritable, type Say } from "../runtime/steps.ts";
+import { sayUnsetClock } from "../runtime/unset-clock.ts";
 import { createStore, openStore } from "../store/level.ts";
 import type { Store } from "../store/store.ts";
-import { acceptAnswer, parseAnswer } from "./accept.ts";
+import { acceptAnswer, parseAnswer, requireAddressee } from "./accept.ts";
 import { readBoxConfig, type BoxConfig } from "./config.ts";
 import { joinByCode } from "./join.ts";
 import { identityKey, makeRequest } from "./request.ts";
@@ -68,8 +69,10 @@ const hasKeys = async (hsm: FoundingHsm): Promise<boolean> => await identityKey(
 
 async function onStage(config: BoxConfig, isDry: boolean, work: (on: Stage) => Promise<void>): Promise<void> {
   const { hsm, state } = config;
-  if (!isDry) await work({ config, token: tokenToOwn(hsm, hasKeys), say: sayJson, isDry });
-  else await rehearse(state, hsmFolders(hsm), sayJson, (on) => work({ config: { ...config, state: on.state }, token: tokenToRehearse(hsm, on.scratch, hasKeys), say: on.say, isDry }));
+  if (!isDry) {
+    await inStep(sayJson, "state", () => { for (const folder of [state, ...hsmFolders(hsm)]) requireWritable(folder); });
+    await work({ config, token: tokenToOwn(hsm, hasKeys), say: sayJson, isDry });
+  } else await rehearse(state, hsmFolders(hsm), sayJson, (on) => work({ config: { ...config, state: on.state }, token: tokenToRehearse(hsm, on.scratch, hasKeys), say: on.say, isDry }));
 }
 
 function readText(path: string): string {
@@ -80,14 +83,9 @@ function readText(path: string): string {
   }
 }
 
-function unwritable(path: string, cause: unknown): ShardkeepError {
-  return new ShardkeepError("FILE_UNWRITABLE", `cannot write ${path}`, { cause, remedy: "check the folder, its rights and its free space; is the stick in, and not read-only?" });
-}
-
-function writeRequest(path: string, request: BoxRequest, isDry: boolean): void {
+function writeRequest(path: string, request: BoxRequest): void {
   try {
-    if (isDry) accessSync(dirname(path), constants.W_OK);
-    else writeDurably(path, `${JSON.stringify(request, null, 2)}\n`);
+    writeDurably(path, `${JSON.stringify(request, null, 2)}\n`);
   } catch (cause) {
     throw unwritable(path, cause);
   }
@@ -101,19 +99,25 @@ await runMain("box join", async (args) => {
     options: { config: { type: "string" }, out: { type: "string" }, authority: { type: "string" }, at: { type: "string" }, "dry-run": { type: "boolean" } },
   });
   const config = await inStep(sayJson, "configuration", () => readBoxConfig(args));
+  sayUnsetClock(sayJson, systemClock);
   const isDry = isDryRun(args);
   const stage = (work: (on: Stage) => Promise<void>): Promise<void> => onStage(config, isDry, work);
   if (mode === "request") {
     const { out } = values;
     if (out === undefined) throw usage("no file for the request was named: --out REQUEST");
+    await inStep(sayJson, "request", () => { requireRoomFor(resolve(out)); });
     await stage((on) => withBox(on, async (box) => {
       const request = await requestOf(box);
-      await inStep(box.say, "request", () => { writeRequest(resolve(out), request, isDry); });
+      if (!isDry) await inStep(box.say, "request", () => { writeRequest(resolve(out), request); });
       box.say("request", "changed", { file: resolve(out), box: config.box });
     }));
   } else if (mode === "accept") {
     if (file === undefined) throw usage("no answer was named");
-    const answer = await inStep(sayJson, "answer", () => parseAnswer(readText(file)));
+    const answer = await inStep(sayJson, "answer", () => {
+      const read = parseAnswer(readText(file));
+      requireAddressee(config, read);
+      return read;
+    });
     await stage((on) => withBox(on, async ({ hsm, store, ownership, say, config: own }) => {
       await acceptAnswer(own, hsm, store, answer, values.authority, say);
       if (!ownership.complete) ownership.finish();

@@ -3,6 +3,7 @@ import { BridgeProcess } from "../../firmware-bridge/client.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { stdoutLog } from "../runtime/log.ts";
 import { runMain } from "../runtime/main.ts";
+import { logUnsetClock } from "../runtime/unset-clock.ts";
 import { readBoxConfig } from "./config.ts";
 import { BoxPanel } from "./panel.ts";
 import { pairWhileUnsealed } from "./pairing.ts";
@@ -15,6 +16,7 @@ const panelMs = 8000;
 await runMain("agent", async (args, onStop, service) => {
   const config = readBoxConfig(args);
   const log = stdoutLog(config.box);
+  logUnsetClock(log, systemClock);
   await startBox(config, log, async (records) => {
     const bridge: BridgeProcess = new BridgeProcess({
       config: { sensor: { ...config.sensor, stateFile: join(config.state, "sensor.json") }, panel: config.panel && { path: config.panel.path, allowEmulated: config.panel.allowEmulated } },

@@ -7,11 +7,13 @@ import { siteRecord, type SiteRecord, type SiteRecordBody } from "../protocol/si
 import { signStatement } from "../protocol/statement.ts";
 import { recordProblems } from "../rules/record.ts";
 import { toBase64url } from "../runtime/encoding.ts";
+import { systemClock } from "../runtime/clock.ts";
 import { hasCode, ShardkeepError } from "../runtime/errors.ts";
 import { isDryRun, runMain } from "../runtime/main.ts";
 import { Ownership, ownStore, ownToken, type Token } from "../runtime/provision.ts";
 import { rehearse } from "../runtime/rehearsal.ts";
-import { inStep, sayJson, type Say } from "../runtime/steps.ts";
+import { inStep, requireWritable, sayJson, type Say } from "../runtime/steps.ts";
+import { sayUnsetClock } from "../runtime/unset-clock.ts";
 import { getJson, putJson } from "../store/json.ts";
 import { createStore, openStore } from "../store/level.ts";
 import { readCoordinatorConfig, type CoordinatorConfig } from "./config.ts";
@@ -98,8 +100,11 @@ async function requireOwnKeys(hsm: FoundingHsm, { body }: SiteRecord): Promise<v
 
 await runMain("site init", async (args) => {
   const config = await inStep(sayJson, "configuration", () => readCoordinatorConfig(args));
+  sayUnsetClock(sayJson, systemClock);
   const { hsm, state } = config;
   const hasKeys = async (one: FoundingHsm): Promise<boolean> => await existing(one, "identity") !== undefined;
-  if (!isDryRun(args)) await initialiseSite(config, tokenToOwn(hsm, hasKeys), sayJson);
-  else await rehearse(state, hsmFolders(hsm), sayJson, (on) => initialiseSite({ ...config, state: on.state }, tokenToRehearse(hsm, on.scratch, hasKeys), on.say));
+  if (!isDryRun(args)) {
+    await inStep(sayJson, "state", () => { for (const folder of [state, ...hsmFolders(hsm)]) requireWritable(folder); });
+    await initialiseSite(config, tokenToOwn(hsm, hasKeys), sayJson);
+  } else await rehearse(state, hsmFolders(hsm), sayJson, (on) => initialiseSite({ ...config, state: on.state }, tokenToRehearse(hsm, on.scratch, hasKeys), on.say));
 });

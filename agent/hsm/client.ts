@@ -1,6 +1,5 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { makeFolder } from "../runtime/durable.ts";
 import { silentLog } from "../runtime/log.ts";
 import type { Token } from "../runtime/provision.ts";
 import type { Caller } from "../runtime/supervisor.ts";
@@ -136,12 +135,9 @@ async function started(config: HsmConfig): Promise<HsmProcess> {
 
 /** The token of a box or a coordinator that is being made; software makes those of SoftHSM alone. */
 export function tokenToOwn(config: HsmConfig, hasKeys: Token<OwnedHsm>["hasKeys"]): Token<OwnedHsm> {
-  const { softhsmConf, pinFile } = config;
+  const { softhsmConf } = config;
   return {
-    initialise: softhsmConf === undefined ? undefined : () => {
-      makeFolder(dirname(pinFile));
-      return initialiseToken(config, { log: silentLog, tokenFolder: join(dirname(softhsmConf), "tokens") });
-    },
+    initialise: softhsmConf === undefined ? undefined : () => initialiseToken(config, { log: silentLog, tokenFolder: join(dirname(softhsmConf), "tokens") }),
     start: () => started(config),
     hasKeys,
   };

@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import pkcs11js, { type PKCS11 } from "pkcs11js";
+import { makeFolder } from "../runtime/durable.ts";
 import { utf8 } from "../runtime/encoding.ts";
 import type { HsmConfig } from "./config.ts";
 import { trimmed, type Device, type DeviceInfo, type Session } from "./device.ts";
@@ -46,7 +48,10 @@ function initialise({ token, pinFile }: HsmConfig, api: PKCS11): void {
   const free = api.C_GetSlotList(true).find((slot) => (api.C_GetTokenInfo(slot).flags & pkcs11js.CKF_TOKEN_INITIALIZED) === 0);
   if (free === undefined) throw new HsmError("TOKEN_MISSING", "the module offers no slot for a new token");
   // The PIN is on disk before the token exists: killed in between, the next try finds and uses it.
-  if (!existsSync(pinPath(pinFile, process.env))) writeDurably(pinFile, utf8(randomPin()));
+  if (!existsSync(pinPath(pinFile, process.env))) {
+    makeFolder(dirname(pinFile));
+    writeDurably(pinFile, utf8(randomPin()));
+  }
   const pin = readPin(pinFile, process.env);
   const officer = randomPin();
   api.C_InitToken(free, officer, token);

@@ -58,6 +58,11 @@ export function fromWire(wire: WireError): ShardkeepError {
   });
 }
 
+/** `CODE: message` and the remedy, as text that may be shown anywhere. */
+export function described(error: unknown): string {
+  return fromWire(toWire(error)).toString();
+}
+
 /** Whether something thrown is one of ours (`instanceof` alone would make its code an `any`). */
 export function isNamed(error: unknown): error is ShardkeepError {
   return error instanceof ShardkeepError;

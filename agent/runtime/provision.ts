@@ -28,7 +28,6 @@ export class Ownership {
   constructor(state: string, of: { readonly site: string; readonly name: string }) {
     this.#path = join(state, "owner.json");
     this.#of = of;
-    makeFolder(state);
     if (!existsSync(this.#path)) return;
     const known = owner.safeParse(json(this.#path));
     if (!known.success) throw new ProvisionError("STATE_DAMAGED", `${this.#path} is not what was written`, { cause: known.error, remedy: `keep ${state} aside and begin with an empty folder` });
@@ -64,6 +63,7 @@ export class Ownership {
   }
 
   #write(): void {
+    makeFolder(dirname(this.#path));
     writeDurably(this.#path, `${JSON.stringify({ ...this.#of, token: this.#token, complete: this.#complete })}\n`);
   }
 }

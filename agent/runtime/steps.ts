@@ -1,6 +1,6 @@
-import { accessSync, constants, existsSync } from "node:fs";
+import { accessSync, constants, existsSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
-import { isNamed, ShardkeepError } from "./errors.ts";
+import { hasCode, isNamed, ShardkeepError } from "./errors.ts";
 
 /**
  * A step's result: it `changed` something or found everything `ok`; `would change` in a rehearsal alone; `failed` is the
@@ -15,7 +15,7 @@ export const sayJson: Say = (step, state, fields = {}) => {
   process.stdout.write(`${JSON.stringify({ step, state, ...fields })}\n`);
 };
 
-export class DiskError extends ShardkeepError<"DISK_FULL" | "DISK_UNWRITABLE"> {}
+export class DiskError extends ShardkeepError<"DISK_FULL" | "DISK_UNWRITABLE" | "FILE_UNWRITABLE"> {}
 
 /** Does what `step` takes; an error is said as its result and goes on. What the disk refuses becomes DISK_FULL, DISK_UNWRITABLE. */
 export async function inStep<T>(say: Say, step: string, work: () => T | Promise<T>): Promise<T> {
@@ -40,13 +40,36 @@ function onDisk(error: unknown): unknown {
   }
 }
 
-/** Throws DISK_UNWRITABLE for a folder that this user could neither make nor write to. */
-export function requireWritable(folder: string): void {
+/** With less than this nothing is begun on a disk, in bytes: a token, a store and its log must have room. */
+export const leastSpace = 32 * 1024 * 1024;
+
+/** Throws DISK_UNWRITABLE for a folder that this user could neither make nor write to, DISK_FULL where `space` bytes are not free. */
+export function requireWritable(folder: string, space = leastSpace): void {
   let there = folder;
   while (!existsSync(there) && dirname(there) !== there) there = dirname(there);
   try {
     accessSync(there, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (cause) {
     throw new DiskError("DISK_UNWRITABLE", `this user cannot write to ${there}`, { cause, remedy: asOwner });
+  }
+  const { bavail, bsize } = statfsSync(there);
+  if (bavail * bsize < space) throw new DiskError("DISK_FULL", `${Math.floor(bavail * bsize / 1024)} KiB are free at ${there}, ${space / 1024} are needed`, { remedy: "free some, then run this again: nothing was changed" });
+}
+
+/** More than a request or an answer takes, in bytes. */
+const fileSpace = 64 * 1024;
+
+export function unwritable(path: string, cause?: unknown): DiskError {
+  return new DiskError("FILE_UNWRITABLE", `cannot write ${path}`, { cause, remedy: "check the folder, its rights and its free space; is the stick in, and not read-only?" });
+}
+
+/** Before anything is made for the file at `path`: a stick is found out while it is nothing but a stick. Throws FILE_UNWRITABLE, DISK_FULL. */
+export function requireRoomFor(path: string): void {
+  const folder = dirname(path);
+  if (!existsSync(folder)) throw unwritable(path);
+  try {
+    requireWritable(folder, fileSpace);
+  } catch (error) {
+    throw hasCode(error, "DISK_UNWRITABLE") ? unwritable(path, error) : error;
   }
 }

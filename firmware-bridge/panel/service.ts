@@ -1,4 +1,4 @@
-import { toWire } from "../../agent/runtime/errors.ts";
+import { described, toWire } from "../../agent/runtime/errors.ts";
 import type { Handlers } from "../../agent/runtime/ipc.ts";
 import type { LightState } from "../biometrics/sensor.ts";
 import type { PanelCalls, PanelStatus } from "../calls.ts";
@@ -58,8 +58,9 @@ export class PanelService {
   /** `reason`: why there is none, or undefined when the one there was has gone. */
   disconnected(reason: unknown): void {
     this.#connection = undefined;
-    const { code, message } = toWire(reason ?? absent());
-    this.#set({ state: code === "EMULATED_REFUSED" ? "fault" : "absent", emulated: code === "EMULATED_REFUSED", detail: `${code}: ${message}` });
+    const why = reason ?? absent();
+    const { code } = toWire(why);
+    this.#set({ state: code === "EMULATED_REFUSED" ? "fault" : "absent", emulated: code === "EMULATED_REFUSED", detail: described(why) });
   }
 
   /** On the panel, and on the ring light where no prompt has it. */

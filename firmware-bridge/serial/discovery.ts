@@ -9,8 +9,10 @@ import type { Line } from "./line.ts";
 export const baudRates: readonly number[] = [57600, 115200, 9600, 19200, 38400];
 
 export interface DiscoveryOptions<T> {
-  /** A device or a link to one, or `auto` for every serial line of the machine. */
+  /** A device or a link to one, or `auto` for the only one of the machine that answers. */
   readonly path: string;
+  /** The setting that `path` comes from, for whoever has to mend it. */
+  readonly setting: string;
   readonly allowEmulated: boolean;
   readonly clock: Clock;
   /** To try; default: every one that a sensor may have. */
@@ -31,33 +33,47 @@ async function everyPort(): Promise<readonly string[]> {
   }
 }
 
+interface Found<T> { readonly line: Line; readonly device: T }
+
 /**
- * The first line, and the rate, at which `handshake` finds its device. Every try is a connection of its own.
- * DEVICE_NOT_FOUND; for a path that is named also SERIAL_OPEN_FAILED and EMULATED_REFUSED.
+ * What `handshake` finds at the line that is named, or at the only one of the machine; at the first rate at which it
+ * answers. Every try is a connection of its own. DEVICE_NOT_FOUND, DEVICE_AMBIGUOUS; for a path that is named also
+ * SERIAL_OPEN_FAILED and EMULATED_REFUSED.
  */
 export async function discover<T>(options: DiscoveryOptions<T>): Promise<T> {
   const auto = options.path === "auto";
+  const found: Found<T>[] = [];
   for (const path of auto ? await everyPort() : [options.path]) {
     try {
-      const found = await tryPath(path, options);
-      if (found !== undefined) return found;
+      const one = await tryPath(path, options);
+      if (one !== undefined) found.push(one);
     } catch (error) {
       // Among many, one that is in use by something else is no reason to stop.
       if (!auto || !(error instanceof SerialError)) throw error;
     }
   }
-  throw new SerialError("DEVICE_NOT_FOUND", `nothing at ${auto ? "any serial line" : options.path} answers as the device looked for`, {
-    retryable: true, remedy: "check the cable and the device's supply",
+  const [only, ...others] = found;
+  if (only === undefined) {
+    throw new SerialError("DEVICE_NOT_FOUND", `nothing at ${auto ? "any serial line" : options.path} answers as the device looked for`, {
+      retryable: true, remedy: "check the cable and the device's supply",
+    });
+  }
+  if (others.length === 0) return only.device;
+  // Which of them is this box's nobody but a person knows: the first one would be another one after the next start.
+  const lines = found.map(({ line }) => line.path);
+  for (const { line } of found) await line.close();
+  throw new SerialError("DEVICE_AMBIGUOUS", `${found.length} lines answer as the device looked for: ${lines.join(", ")}`, {
+    retryable: true, remedy: `unplug the other, or write the right one as \`${options.setting}\` in the configuration, best by its name in /dev/serial/by-id`,
   });
 }
 
-async function tryPath<T>(path: string, { allowEmulated, clock, handshake, baudRates: rates = baudRates }: DiscoveryOptions<T>): Promise<T | undefined> {
+async function tryPath<T>(path: string, { allowEmulated, clock, handshake, baudRates: rates = baudRates }: DiscoveryOptions<T>): Promise<Found<T> | undefined> {
   const device = resolveDevice(path, allowEmulated);
   for (const baudRate of rates) {
     const line = await openLine(device, baudRate, clock);
     try {
       const found = await handshake(line);
-      if (found !== undefined) return found;
+      if (found !== undefined) return { line, device: found };
     } catch (error) {
       await line.close();
       throw error;

@@ -9,6 +9,8 @@ export type SerialErrorCode =
   /** The line is a pseudo-terminal, and the configuration does not allow emulated devices. */
   | "EMULATED_REFUSED"
   /** No candidate answered the handshake. */
-  | "DEVICE_NOT_FOUND";
+  | "DEVICE_NOT_FOUND"
+  /** More than one did. */
+  | "DEVICE_AMBIGUOUS";
 
 export class SerialError extends ShardkeepError<SerialErrorCode> {}

@@ -49,12 +49,11 @@ function askBridge({ state, sensor, panel }: BoxConfig): Asked {
   return { sensor: ofSensor, panel: ofPanel, stop: async () => { await bridge?.stop(); } };
 }
 
-/** The lines alone: none is opened, for that may reset a device. */
+/** The lines alone: none is opened, for that may reset a device. One that is to be found has no name yet. */
 export function lineChecks({ sensor, panel }: BoxConfig, running: boolean): Check[] {
-  return [
-    { name: "sensor line", run: () => checkLine(sensor.path, sensor.allowEmulated, running) },
-    ...(panel === null ? [] : [{ name: "panel line", run: () => checkLine(panel.path, panel.allowEmulated, running) }]),
-  ];
+  return [{ name: "sensor line", ...sensor }, ...(panel === null ? [] : [{ name: "panel line", ...panel }])]
+    .filter(({ path }) => path !== "auto")
+    .map(({ name, path, allowEmulated }) => ({ name, run: () => checkLine(path, allowEmulated, running) }));
 }
 
 export function deviceChecks(config: BoxConfig, running: boolean): Check[] {

@@ -1,5 +1,7 @@
 import { closeSync, existsSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, statfsSync, statSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { leastSpace } from "../../agent/runtime/steps.ts";
+import { clockRemedy, isUnset } from "../../agent/runtime/unset-clock.ts";
 import { runs } from "../machine/holders.ts";
 import { Concern, Fault, type Check } from "./check.ts";
 
@@ -8,8 +10,6 @@ const leastNode = [20, 19] as const;
 const triedOn = ["x64", "arm64"];
 const mebibyte = 1024 * 1024;
 const day = 86_400_000;
-/** When there was no Shardkeep: a Pi without a clock wakes in 1970. */
-const earliest = Date.UTC(2020, 0);
 const ruleFolders = ["/etc/udev/rules.d", "/run/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d"];
 
 export function judgeNode(version: string, arch: string): string {
@@ -24,8 +24,8 @@ export function judgeNode(version: string, arch: string): string {
 /** `newest`: when a file of ours was last written, undefined where there is none. Nothing of ours depends on the clock but what people read. */
 export function judgeClock(now: number, newest: number | undefined): string {
   const shown = new Date(now).toISOString();
-  const remedy = "nothing stops for it, but logs are dated by it: timedatectl set-ntp true, or a clock with a battery";
-  if (now < earliest) throw new Concern("CLOCK_UNSET", `it says ${shown}`, { remedy });
+  const remedy = clockRemedy;
+  if (isUnset(shown)) throw new Concern("CLOCK_UNSET", `it says ${shown}`, { remedy });
   if (newest !== undefined && newest > now + day) throw new Concern("CLOCK_BEHIND", `it says ${shown}, but a file here was written at ${new Date(newest).toISOString()}`, { remedy });
   return shown;
 }
@@ -33,7 +33,7 @@ export function judgeClock(now: number, newest: number | undefined): string {
 export function judgeSpace(free: number, folder: string): string {
   const text = `${Math.floor(free / mebibyte)} MiB free at ${folder}`;
   const remedy = "find what fills it: journalctl --disk-usage, apt clean, du -x -d2 /";
-  if (free < 32 * mebibyte) throw new Fault("DISK_FULL", text, { remedy });
+  if (free < leastSpace) throw new Fault("DISK_FULL", text, { remedy });
   if (free < 256 * mebibyte) throw new Concern("DISK_LOW", text, { remedy });
   return text;
 }

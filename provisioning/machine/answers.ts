@@ -2,7 +2,7 @@ import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { parse, YAMLParseError } from "yaml";
 import { z } from "zod";
-import { boxConfig, readBoxConfig } from "../../agent/box/config.ts";
+import { boxConfig, linePath, readBoxConfig } from "../../agent/box/config.ts";
 import { coordinatorConfig, readCoordinatorConfig } from "../../agent/coordinator/config.ts";
 import { id, label } from "../../agent/protocol/primitives.ts";
 import { ShardkeepError } from "../../agent/runtime/errors.ts";
@@ -81,7 +81,8 @@ export function configFrom(kind: Kind, config: string, answers: Readonly<Record<
     const given = boxAnswers.parse(answers);
     const { absolute, state, hsm } = placed(config, given.box, given);
     const { site, box, zone, broker, sensor, panel } = given;
-    return { site, box, zone, state, hsm, broker, sensor: { path: absolute(sensor) }, panel: panel === null ? null : { path: absolute(panel) } };
+    const line = linePath(absolute);
+    return { site, box, zone, state, hsm, broker, sensor: { path: line(sensor) }, panel: panel === null ? null : { path: line(panel) } };
   }
   const given = siteAnswers.parse(answers);
   const { site, coordinator, host, port, joinPort } = given;

@@ -4,6 +4,8 @@ export interface Requirement {
   readonly package: string;
   /** Only the compiling of the native module needs it. */
   readonly build?: boolean;
+  /** Only a test needs it. */
+  readonly test?: boolean;
   found(): boolean;
 }
 
@@ -23,4 +25,5 @@ export const machine: Machine;
 /** Whether a program of this name is found. */
 export function onPath(name: string): boolean;
 
-export function debianStep(compiles: () => boolean, machine?: Machine): Step;
+/** `forTests` false: without what only tests need. */
+export function debianStep(compiles: () => boolean, machine?: Machine, forTests?: boolean): Step;

@@ -1,15 +1,16 @@
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { findMosquitto, findSoftHsm, unpacked } from "./paths.mjs";
+import { findFakeTime, findMosquitto, findSoftHsm, unpacked } from "./paths.mjs";
 import { SetupError, unavailable } from "./steps.mjs";
 
-/** What comes from Debian. `build` marks what only the compiling of the native module needs. */
+/** What comes from Debian. `build` marks what only the compiling of the native module needs, `test` what only a test does. */
 const requirements = [
   { package: "softhsm2", found: () => findSoftHsm() !== null },
   { package: "mosquitto", found: () => findMosquitto() !== null },
   { package: "util-linux", found: () => ["flock", "prlimit", "setpriv"].every(onPath) },
   { package: "perl-base", found: () => onPath("perl") },
+  { package: "libfaketime", test: true, found: () => findFakeTime() !== null },
   { package: "g++", build: true, found: () => onPath("g++") },
   { package: "make", build: true, found: () => onPath("make") },
   { package: "python3", build: true, found: () => onPath("python3") },
@@ -29,8 +30,9 @@ function asRoot() {
 export const machine = { osRelease: "/etc/os-release", asRoot, requirements, unpacked };
 
 /** The step that brings Debian's packages: by apt as root, or the run-time ones unpacked into .cache/. */
-export function debianStep(compiles, { osRelease, asRoot, requirements, unpacked } = machine) {
-  const missing = (build) => requirements.filter((one) => (one.build ?? false) === build && !one.found()).map((one) => one.package);
+export function debianStep(compiles, { osRelease, asRoot, requirements, unpacked } = machine, forTests = true) {
+  const wanted = requirements.filter((one) => forTests || one.test !== true);
+  const missing = (build) => wanted.filter((one) => (one.build ?? false) === build && !one.found()).map((one) => one.package);
   const toBuild = () => (compiles() ? missing(true) : []);
   return {
     name: "debian",

@@ -18,3 +18,6 @@ export function findSoftHsm(): Part | null;
 
 /** Mosquitto's program, or null. `env` is for the process that is started. */
 export function findMosquitto(): Part | null;
+
+/** libfaketime, which gives a program another time, or null; only tests want it. */
+export function findFakeTime(): Part | null;

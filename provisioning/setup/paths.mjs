@@ -26,6 +26,16 @@ export function findMosquitto() {
   return find("usr/sbin/mosquitto");
 }
 
+/** libfaketime, which gives a program another time, or null; only tests want it. */
+export function findFakeTime() {
+  for (const base of ["/", unpacked]) {
+    const lib = join(base, "usr/lib");
+    const file = existsSync(lib) ? readdirSync(lib).map((name) => join(lib, name, "faketime/libfaketimeMT.so.1")).find((path) => existsSync(path)) : undefined;
+    if (file !== undefined) return { file, env: { LD_PRELOAD: file } };
+  }
+  return null;
+}
+
 function find(path) {
   const installed = join("/", path);
   if (existsSync(installed)) return { file: installed, env: {} };

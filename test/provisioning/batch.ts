@@ -1,9 +1,10 @@
 import { text } from "node:stream/consumers";
 import { runCli } from "../../provisioning/cli.ts";
+import { differences, tree, type Tree } from "./tree.ts";
 
 /*
  * Many command lines of `shardkeep` in one process, for what needs none of its own: on stdin the list of their arguments,
- * on stdout what each ended with.
+ * on stdout what each ended with, and what it changed below the folder that is the argument, if one is.
  */
 async function captured(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const said = { stdout: "", stderr: "" };
@@ -22,6 +23,14 @@ async function captured(args: readonly string[]): Promise<{ code: number; stdout
   }
 }
 
+const [, , watched = ""] = process.argv;
+const look = (): Tree => (watched === "" ? [] : tree(watched, true));
 const ended = [];
-for (const args of JSON.parse(await text(process.stdin)) as string[][]) ended.push(await captured(args));
+let before = look();
+for (const args of JSON.parse(await text(process.stdin)) as string[][]) {
+  const one = await captured(args);
+  const after = look();
+  ended.push({ ...one, changed: differences(before, after) });
+  before = after;
+}
 process.stdout.write(JSON.stringify(ended));

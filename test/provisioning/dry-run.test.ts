@@ -1,8 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
-import { join } from "node:path";
 import t, { type Test } from "tap";
 import { rehearsed } from "../../agent/hsm/rehearsed.ts";
 import { boxRequest } from "../../agent/protocol/joining.ts";
@@ -10,27 +9,13 @@ import { verifyEs256 } from "../../agent/protocol/es256.ts";
 import { toBase64url, utf8 } from "../../agent/runtime/encoding.ts";
 import { memoryHsm } from "../support/memory-hsm.ts";
 import { answering } from "./answering.ts";
-import { freePort, place, run, shardkeep, stepsOf, withoutSoftHsm, type Ended } from "./support.ts";
+import { freePort, line, place, run, shardkeep, stepsOf, withoutSoftHsm, type Ended } from "./support.ts";
+import { tree } from "./tree.ts";
 
 type Steps = { step: string; state: string; code?: string; message?: string; remedy?: string }[];
 interface Said { readonly ready: boolean; readonly steps: Steps }
 const said = ({ stdout }: Ended): Said => JSON.parse(stdout) as Said;
 const names = (steps: Steps): string[] => steps.map(({ step, state }) => `${step} ${state}`);
-
-/** Every file below a folder with its mode and content: token, store and locks too. */
-function tree(folder: string): [string, number, string][] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true }).map((entry): [string, number, string] => {
-    const path = join(entry.parentPath, entry.name);
-    return [path, statSync(path).mode, entry.isFile() ? readFileSync(path, "base64") : ""];
-  }).sort(([a], [b]) => (a < b ? -1 : 1));
-}
-
-/** A pseudo-terminal that is there for the test's time, and nothing behind it. */
-function line(t: Test): string {
-  const master = openSync("/dev/ptmx", "r+");
-  t.teardown(() => { closeSync(master); });
-  return `/dev/pts/${/tty-index:\s*(\d+)/.exec(readFileSync(`/proc/self/fdinfo/${master}`, "utf8"))![1]!}`;
-}
 
 /** What a dry run says of what is here, which it leaves as it is. */
 async function dry(t: Test, folder: string, args: readonly string[], what: string): Promise<Said & { readonly code: number | null }> {

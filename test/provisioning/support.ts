@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -56,11 +56,11 @@ export function shardkeep(args: readonly string[], options: RunOptions = {}): Pr
   return run("provisioning/main.js", args, options);
 }
 
-/** Many command lines in one process, for what comes to its end before it loads or touches anything. */
-export async function shardkeepBatch(lines: readonly (readonly string[])[]): Promise<Ended[]> {
-  const { code, stdout, stderr } = await run("test/provisioning/batch.js", [], { input: JSON.stringify(lines) });
+/** Many command lines in one process; `changed` is what each changed below the folder `watched`. */
+export async function shardkeepBatch(lines: readonly (readonly string[])[], watched = ""): Promise<(Ended & { readonly changed: readonly string[] })[]> {
+  const { code, stdout, stderr } = await run("test/provisioning/batch.js", [watched], { input: JSON.stringify(lines) });
   if (code !== 0) throw new Error(stderr);
-  return JSON.parse(stdout) as Ended[];
+  return JSON.parse(stdout) as (Ended & { changed: string[] })[];
 }
 
 /** A long-lived program; resolves when a line matches `ready`, ends with the test. */
@@ -119,6 +119,13 @@ export function place(t: Test, port = 1): Place {
 /** The steps that a provisioning program printed. */
 export function stepsOf(stdout: string): { step: string; state: string; [field: string]: unknown }[] {
   return stdout.trim().split("\n").filter((line) => line !== "").map((line) => JSON.parse(line) as { step: string; state: string });
+}
+
+/** A pseudo-terminal that is there for the test's time, and nothing behind it. */
+export function line(t: Test): string {
+  const master = openSync("/dev/ptmx", "r+");
+  t.teardown(() => { closeSync(master); });
+  return `/dev/pts/${/tty-index:\s*(\d+)/.exec(readFileSync(`/proc/self/fdinfo/${master}`, "utf8"))![1]!}`;
 }
 
 /** As many processes at once as there are cores. */

@@ -18,7 +18,7 @@ void t.test("what is written in a rehearsal stays nowhere", async (t) => {
   const state = join(folder, "state");
   mkdirSync(join(state, "tls"), { recursive: true });
   mkdirSync(join(state, "store"));
-  for (const file of ["owner.json", "tls/key", "store/records"]) writeFileSync(join(state, file), file);
+  for (const file of ["owner.json", "owner.json.new", "tls/key", "store/records"]) writeFileSync(join(state, file), file);
   const said: unknown[] = [];
   let scratch = "";
   await rehearse(state, [folder], (...step) => said.push(step), async (on) => {
@@ -27,13 +27,14 @@ void t.test("what is written in a rehearsal stays nowhere", async (t) => {
     t.ok(lstatSync(join(on.state, "tls", "key")).isSymbolicLink(), "no secret is copied");
     t.notOk(lstatSync(join(on.state, "store", "records")).isSymbolicLink(), "a store is written where it lies");
     writeFileSync(join(on.state, "store", "records"), "changed");
+    // The link to what a power cut left beside it is not written through either.
     writeDurably(join(on.state, "owner.json"), "changed");
     on.say("one", "ok", { serial: "s", at: join(on.state, "x") });
     on.say("two", "changed", { serial: "s", count: 1 });
     on.say("three", "ok", { authority: "a" });
   });
   t.same(said, [["one", "ok", { serial: "s", at: join(state, "x") }], ["two", "would change", { count: 1 }], ["three", "ok", {}]], "names of what will be another are not said");
-  for (const file of ["owner.json", "tls/key", "store/records"]) t.equal(readFileSync(join(state, file), "utf8"), file);
+  for (const file of ["owner.json", "owner.json.new", "tls/key", "store/records"]) t.equal(readFileSync(join(state, file), "utf8"), file);
   t.notOk(existsSync(scratch));
   await t.rejects(rehearse(join(folder, "new"), [], () => undefined, async (on) => {
     scratch = on.scratch;
@@ -42,6 +43,7 @@ void t.test("what is written in a rehearsal stays nowhere", async (t) => {
   }), { code: "STATE_DAMAGED", message: `${join(folder, "new")} is bad`, remedy: `look at ${join(folder, "new")}` });
   t.same([existsSync(scratch), readdirSync(folder)], [false, ["state"]], "nor after an error");
   writeFileSync(join(folder, "file"), "");
+  t.throws(() => { requireWritable(folder, Number.MAX_SAFE_INTEGER); }, { code: "DISK_FULL", message: new RegExp(`free at ${folder}`), remedy: /./ });
   const below = join(folder, "file", "x");
   await t.rejects(rehearse(state, [below], () => undefined, () => t.fail("is not begun") as never), { code: "DISK_UNWRITABLE" });
   t.throws(() => { requireWritable(below); }, { code: "DISK_UNWRITABLE", message: new RegExp(`${join(folder, "file")}$`), remedy: /sudo -u shardkeep/ });

@@ -28,6 +28,8 @@ void t.test("is needed for a run-time package always, for a compiler only where 
   t.equal(debianStep(() => false, setting(t, debian, [], ["mosquitto"]).machine).needed(), true);
   t.equal(debianStep(() => true, setting(t, debian, [], ["g++"]).machine).needed(), true);
   t.equal(debianStep(() => false, setting(t, debian, [], ["g++"]).machine).needed(), false);
+  const tested = (forTests?: boolean): boolean => debianStep(() => true, { ...setting(t, debian, [], []).machine, requirements: [{ package: "libfaketime", test: true, found: () => false }] }, forTests).needed();
+  t.strictSame([tested(), tested(false)], [true, false], "what only tests need is not brought for the demo");
   t.end();
 });
 

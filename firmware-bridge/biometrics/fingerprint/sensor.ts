@@ -1,6 +1,6 @@
 import { sleep, type Clock } from "../../../agent/runtime/clock.ts";
 import type { Random } from "../../../agent/runtime/random.ts";
-import { toWire } from "../../../agent/runtime/errors.ts";
+import { described, toWire } from "../../../agent/runtime/errors.ts";
 import { wipe } from "../../../agent/runtime/secrets.ts";
 import { isDisturbance, SensorError } from "../errors.ts";
 import type { BiometricSensor, EnrolRequest, EnrolStep, Enrolment, Identification, IdentifyRequest, LightState, SensorState, SensorStatus } from "../sensor.ts";
@@ -25,7 +25,7 @@ export interface SensorOptions {
 }
 
 const states: Readonly<Record<string, SensorState>> = {
-  SENSOR_UNPAIRED: "unpaired", SENSOR_FOREIGN: "foreign", SENSOR_LOCKED: "locked", SENSOR_ABSENT: "absent", SENSOR_SILENT: "absent",
+  SENSOR_UNPAIRED: "unpaired", SENSOR_FOREIGN: "foreign", SENSOR_LOCKED: "locked", SENSOR_PAIRED_ELSEWHERE: "locked", SENSOR_ABSENT: "absent", SENSOR_SILENT: "absent",
 };
 /** Some modules do not answer right after a parameter was set (Q15). */
 const parameterPauseMs = 500;
@@ -52,8 +52,8 @@ export class FingerprintSensor implements BiometricSensor {
       const templates = await this.#exchange.demand(countTemplates());
       return { state: "ready", emulated, model: product?.model, serial: product?.serial, capacity: parameters.capacity, templates };
     } catch (error) {
-      const { code, message } = toWire(error);
-      return { state: states[code] ?? "fault", emulated, model: this.#module?.product?.model, serial: this.#module?.product?.serial, detail: `${code}: ${message}` };
+      const { code } = toWire(error);
+      return { state: states[code] ?? "fault", emulated, model: this.#module?.product?.model, serial: this.#module?.product?.serial, detail: described(error) };
     }
   }
 
@@ -116,7 +116,7 @@ export class FingerprintSensor implements BiometricSensor {
     const standing = await this.#standing();
     if (standing.state === "unpaired") throw new SensorError("SENSOR_UNPAIRED", "this sensor is not paired with this box", { remedy: "pair it" });
     if (standing.state === "foreign") throw new SensorError("SENSOR_FOREIGN", `this is not the sensor of this box: ${standing.detail}`, { remedy: "connect the paired sensor" });
-    if (standing.state === "locked") throw new SensorError("SENSOR_LOCKED", `this sensor is locked: ${standing.detail}`, { remedy: "connect the paired sensor, or a new one" });
+    if (standing.state === "locked") throw new SensorError("SENSOR_PAIRED_ELSEWHERE", `this sensor is another box's: ${standing.detail}`, { remedy: "connect this box's own sensor, or a new one; what another box has paired that box alone frees: `shardkeep box reset` there" });
     const parameters = await this.#exchange.demand(readParameters());
     if (parameters.securityLevel < this.#options.securityLevel) {
       throw new SensorError("SENSOR_LEVEL_LOWERED", `the sensor's security level is ${parameters.securityLevel}, below ${this.#options.securityLevel}`, { remedy: "find out who lowered it, then pair the sensor again: that sets the level" });

@@ -80,7 +80,7 @@ void t.test("discovery tries every rate, each on a connection of its own, and cl
   const pty = new Pty();
   t.teardown(() => { pty.unplug(); });
   const tried: number[] = [];
-  const options = { path: pty.path, allowEmulated: true, clock: systemClock };
+  const options = { path: pty.path, setting: "sensor.path", allowEmulated: true, clock: systemClock };
   const found = await discover({ ...options, handshake: (line) => {
     tried.push(line.baudRate);
     return Promise.resolve(line.baudRate === 9600 ? line : undefined);
@@ -100,6 +100,6 @@ void t.test("no line opened is left behind when the device is no serial line", a
 });
 
 void t.test("auto looks through the machine's lines", async (t) => {
-  const error = await failure(discover({ path: "auto", allowEmulated: false, clock: systemClock, handshake: () => Promise.resolve(undefined) }));
+  const error = await failure(discover({ path: "auto", setting: "sensor.path", allowEmulated: false, clock: systemClock, handshake: () => Promise.resolve(undefined) }));
   t.match(error, { code: "DEVICE_NOT_FOUND" });
 });

@@ -80,7 +80,7 @@ void t.test("the checks before an accept", async (t) => {
   t.ok(hasCode(await refusal(({ module }) => { module.password = "00000000"; }), "SENSOR_FOREIGN"), "a stock module");
   t.ok(hasCode(await refusal(({ module }) => { module.notepad = new Uint8Array(32); }), "SENSOR_FOREIGN"), "no marker");
   t.ok(hasCode(await refusal(({ module }) => { module.level = 3; }), "SENSOR_LEVEL_LOWERED"), "level 3");
-  t.ok(hasCode(await refusal(({ store }) => { store.saves.length = 0; }), "SENSOR_LOCKED"), "paired elsewhere");
+  t.ok(hasCode(await refusal(({ store }) => { store.saves.length = 0; }), "SENSOR_PAIRED_ELSEWHERE"), "paired elsewhere");
 });
 
 void t.test("the same checks once more after the touch", async (t) => {
