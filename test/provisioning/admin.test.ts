@@ -55,7 +55,7 @@ void t.test("administering a site from the command line", { skip: withoutSoftHsm
     t.match(await shardkeep(["site", "apply", at("policy.yaml"), "--client", own]), { code: 77, stderr: /NOT_PERMITTED: laptop is no administrator/ });
     for (const words of [["pause", "box-9", "--for", "1h"], ["resume", "box-9"], ["retire", "box-9"], ["identify", "box-9"]]) t.match(await shardkeep(["box", ...words, "--client", own]), { code: 77, stderr: /NOT_PERMITTED/ });
     t.match(await ask("client", "add", "laptop", "--out", at("laptop")), { code: 1, stderr: /CLIENT_EXISTS/ });
-    t.match(await ask("client", "add", "laptop", "--out", at("laptop-2")), { code: 1, stderr: /NAME_TAKEN/ });
+    t.match(await ask("client", "add", "laptop", "--out", at("laptop-2")), { code: 77, stderr: /NAME_TAKEN/ });
     t.match(await ask("client", "add", "ghost", "--person", "nobody", "--out", at("ghost")), { code: 1, stderr: /RECORD_INVALID/ });
 
     t.match(await ask("client", "remove", "laptop"), { code: 0, stdout: /laptop is out, record version 4/ });

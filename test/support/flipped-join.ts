@@ -18,6 +18,7 @@ import { isNamed, ShardkeepError } from "../../agent/runtime/errors.ts";
 import { askLine, serveLines } from "../../agent/runtime/lines.ts";
 import { Ownership } from "../../agent/runtime/provision.ts";
 import { systemRandom } from "../../agent/runtime/random.ts";
+import { secretCopy } from "../../agent/runtime/secrets.ts";
 import { answering } from "../provisioning/answering.ts";
 import { memoryHsm } from "./memory-hsm.ts";
 import { memoryDisk, openMemoryStore } from "./memory-store.ts";
@@ -93,7 +94,7 @@ export async function flippedJoin() {
       return said;
     };
     const onWaiting = (): void => { throw new ShardkeepError("WAITING", "the coordinator has heard it"); };
-    const got = await joinByCode({ ask, clock, random: systemRandom, onWaiting }, code, request);
+    const got = await joinByCode({ ask, clock, random: systemRandom, onWaiting }, { ...code, secret: secretCopy(code.secret) }, request);
     await acceptAnswer(config, hsm, store, got, got.body.record.body.authority, quiet);
   };
 
