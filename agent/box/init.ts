@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import { hsmFolders, tokenToOwn, tokenToRehearse, type FoundingHsm, type OwnedHsm } from "../hsm/client.ts";
@@ -105,7 +105,8 @@ await runMain("box join", async (args) => {
   if (mode === "request") {
     const { out } = values;
     if (out === undefined) throw usage("no file for the request was named: --out REQUEST");
-    await inStep(sayJson, "request", () => { requireRoomFor(resolve(out)); });
+    // The state folder is made by this very run, which looks at its room itself.
+    if (dirname(resolve(out)) !== resolve(config.state)) await inStep(sayJson, "request", () => { requireRoomFor(resolve(out)); });
     await stage((on) => withBox(on, async (box) => {
       const request = await requestOf(box);
       if (!isDry) await inStep(box.say, "request", () => { writeRequest(resolve(out), request); });

@@ -51,7 +51,8 @@ void t.test("box plan, box request and box accept likewise", { skip: withoutSoft
   const here = place(t);
   const sensor = line(t);
   const config = here.box("box-1", { sensor: { path: sensor, allowEmulated: true } });
-  const request = here.at("request.json");
+  // As the field guide has it: in a folder that is not there before.
+  const request = here.at("box-1", "request");
   const answer = here.at("answer.json");
   const ofToken = ["token", "store", "identity key", "vault", "tls key"];
   const would = ofToken.map((step) => `${step} would change`);
