@@ -5,9 +5,12 @@ import { id } from "../agent/protocol/primitives.ts";
 import type { SiteRecord } from "../agent/protocol/site-record.ts";
 import { withClient, withoutClient } from "../agent/rules/record-edits.ts";
 import { ShardkeepError } from "../agent/runtime/errors.ts";
+import { fingerprintOf } from "../agent/runtime/fingerprint.ts";
+import { readRequest } from "./box-approve.ts";
 import { operating } from "./connected.ts";
-import { argument, client, clientOption, command, group, optionsOf } from "./options.ts";
-import { result } from "./output.ts";
+import { readText, requireAbsent, write } from "./files.ts";
+import { argument, client, clientOption, command, group, json, optionsOf } from "./options.ts";
+import { note, result } from "./output.ts";
 import { changeRecord, linesOf, reason, reasonOption } from "./record-change.ts";
 
 /** Before the seal the coordinator enters it together with its certificate. */
@@ -16,22 +19,80 @@ async function enterClient(admin: Client, entry: ClientEntry, why: string, signa
   await changeRecord(admin, { edit: withClient(entry), reason: why, unsealed }, signal);
 }
 
+function requestCommand(): Command {
+  return command("request", "make a client's keys here, on its own machine, and a request that an administrator takes to `client add`; nothing in it is secret", [
+    "client request payroll-service --site plant --folder /etc/payroll/shardkeep --out /media/usb/payroll-service.request",
+  ])
+    .argument("<id>")
+    .option("--site <site>", "the site's name")
+    .option("--folder <folder>", "where its keys stay")
+    .option("--out <file>", "where the request goes")
+    .action(async (name: string, _: unknown, from: Command) => {
+      const options = optionsOf(from, z.strictObject({ ...json, site: id, folder: z.string(), out: z.string() }));
+      const asked = argument(from, "ID", id, name);
+      requireAbsent(options.out);
+      const { requestClient } = await import("../agent/client/index.ts");
+      const request = await requestClient(options.folder, options.site, asked);
+      write(options.out, `${JSON.stringify(request, null, 2)}\n`);
+      const fingerprint = fingerprintOf(request.body.key);
+      result(options.json, { client: asked, fingerprint, out: options.out }, [
+        `key of ${asked}: ${fingerprint}`, `next, at an administrator's: shardkeep client add ${asked} --request ${options.out} --out ANSWER; it shows the same key`,
+      ]);
+    });
+}
+
+function acceptCommand(): Command {
+  return command("accept", "take the answer of `client add --request` into the folder that asked", [
+    "client accept payroll-service.answer --folder /etc/payroll/shardkeep --authority s7qRMW_2I6ejLJi1HnozSSqqCUk7Z_rxKpS_iDnR47k",
+  ])
+    .argument("<answer>")
+    .option("--folder <folder>", "where its keys are")
+    .option("--authority <key>", "the site authority's key or fingerprint, as `site show` has it; without it the answer's is believed")
+    .action(async (file: string, _: unknown, from: Command) => {
+      const options = optionsOf(from, z.strictObject({ ...json, folder: z.string(), authority: z.string().optional() }));
+      const { acceptClient, parseClientAnswer } = await import("../agent/client/index.ts");
+      const answer = parseClientAnswer(readText(file));
+      const made = acceptClient(options.folder, answer, options.authority);
+      const authority = fingerprintOf(answer.authority);
+      result(options.json, { client: answer.client, file: made, authority, trust: options.authority === undefined ? "first use" : "compared" }, [
+        `authority ${authority}${options.authority === undefined ? ": compare it with `shardkeep site show`" : ", as you named it"}`, ready(answer.client, made),
+      ]);
+    });
+}
+
+const ready = (name: string, file: string): string => `${name} is ready: shardkeep … --client ${file}`;
+
 function addCommand(): Command {
-  return command("add", "make a client's folder here and its entry in the site record; once that is sealed people approve it", ["client add payroll-service --out payroll-service", "client add alice-laptop --person alice --out alice-laptop"])
+  return command("add", "a client's entry in the site record; once that is sealed people approve it. Its keys are made here, or by `client request` where it will run", [
+    "client add alice-laptop --person alice --out alice-laptop", "client add payroll-service --request payroll-service.request --out payroll-service.answer",
+  ])
     .argument("<id>")
     .option("--person <person>", "for whom it asks; without one it is a service")
-    .option("--out <folder>", "its folder, with client.yaml ready to use")
+    .option("--request <file>", "file of `client request`: then the answer goes to --out")
+    .option("--out <path>", "its folder, with client.yaml ready to use; with --request the file of the answer")
     .addOption(reasonOption())
     .option(...clientOption)
     .action(async (name: string, _: unknown, from: Command) => {
-      const options = optionsOf(from, z.strictObject({ ...client, ...reason, person: id.optional(), out: z.string() }));
+      const options = optionsOf(from, z.strictObject({ ...client, ...reason, person: id.optional(), request: z.string().optional(), out: z.string() }));
       const added = argument(from, "ID", id, name);
-      const file = await operating(options.client, async (admin, signal) => {
-        const { addClient } = await import("../agent/client/index.ts");
-        const why = options.reason ?? `client add ${added}`;
-        return await addClient(admin, { id: added, person: options.person, folder: options.out }, (entry) => enterClient(admin, entry, why, signal));
+      if (options.request !== undefined) requireAbsent(options.out);
+      const raw = options.request === undefined ? undefined : readRequest(options.request);
+      const [said, lines] = await operating(options.client, async (admin, signal) => {
+        const { addClient, admitClient, judgeClientRequest } = await import("../agent/client/index.ts");
+        const enter = (entry: ClientEntry): Promise<void> => enterClient(admin, entry, options.reason ?? `client add ${added}`, signal);
+        if (raw === undefined) {
+          const file = await addClient(admin, { id: added, person: options.person, folder: options.out }, enter);
+          return [{ client: added, file }, [ready(added, file)]] as const;
+        }
+        const request = judgeClientRequest(raw, admin.config.site, added);
+        const fingerprint = fingerprintOf(request.body.key);
+        note(`key of ${added}: ${fingerprint}; compare it with what \`client request\` showed`);
+        const answer = await admitClient(admin, request, options.person, enter);
+        write(options.out, `${JSON.stringify(answer, null, 2)}\n`);
+        const authority = fingerprintOf(answer.authority);
+        return [{ client: added, fingerprint, authority, out: options.out }, [`next, where ${added} runs: shardkeep client accept ${options.out} --folder FOLDER --authority ${authority}`]] as const;
       });
-      result(options.json, { client: added, file }, [`${added} is ready: shardkeep … --client ${file}`]);
+      result(options.json, said, lines);
     });
 }
 
@@ -58,5 +119,5 @@ function removeCommand(): Command {
 }
 
 export function clientCommand(): Command {
-  return group("client", "who may ask", [addCommand(), removeCommand()]);
+  return group("client", "who may ask", [requestCommand(), addCommand(), acceptCommand(), removeCommand()]);
 }

@@ -8,7 +8,8 @@ export type ClientErrorCode =
   | "COORDINATOR_CHANGED" // another session of the coordinator than the one that was greeted
   | "ENCLAVE_CHANGED" // the answer comes from another enclave than the one that was announced
   | "NOT_ACCEPTED" // no acceptance, or an answer without one
-  | "TIMED_OUT" | "CANCELLED" | "CLIENT_CLOSED" | "CLIENT_EXISTS";
+  | "TIMED_OUT" | "CANCELLED" | "CLIENT_CLOSED" | "CLIENT_EXISTS"
+  | "REQUEST_INVALID" | "ANSWER_INVALID" | "ANSWER_FOREIGN" | "NOT_REQUESTED" | "AUTHORITY_WRONG"; // a client's file pair
 
 export class ClientError extends ShardkeepError<ClientErrorCode> {}
 

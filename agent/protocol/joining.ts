@@ -29,6 +29,28 @@ export const boxAnswer = statement("box-answer", z.strictObject({
 }));
 export type BoxAnswer = z.infer<typeof boxAnswer>;
 
+/** The same for a client. Its request is signed by the key that it brings; the answer has nothing secret, and nothing that a connection would not show to be wrong. */
+export const clientRequest = statement("client-request", z.strictObject({
+  key: publicKey,
+  /** TLS public key, PEM. */
+  tlsKey: z.string().max(1000),
+}));
+export type ClientRequest = z.infer<typeof clientRequest>;
+
+export const clientAnswer = z.strictObject({
+  type: z.literal("client-answer"),
+  site: id,
+  client: id,
+  broker: z.string().max(300),
+  coordinator: id,
+  /** What the client will believe from now on: people compare its fingerprint. */
+  authority: publicKey,
+  /** PEM. */
+  certificate: z.string().max(4000),
+  ca: z.string().max(4000),
+});
+export type ClientAnswer = z.infer<typeof clientAnswer>;
+
 /** HPKE info of a challenge secret on its way to a box. */
 export function challengeSecretContext(site: string, box: string): Uint8Array {
   return canonical("challenge-secret", site, { box });

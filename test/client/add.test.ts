@@ -1,16 +1,14 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { addClient, type ClientEntry } from "../../agent/client/add.ts";
+import { addClient } from "../../agent/client/add.ts";
+import type { ClientEntry } from "../../agent/client/file-pair.ts";
 import { ShardkeepError } from "../../agent/runtime/errors.ts";
+import { certifying } from "./certifying.ts";
 
 void t.test("on a sealed site the people let a client in before it is certified; cut off there, the same call goes on", async (t) => {
   const folder = join(t.testdir({}), "laptop");
-  const said: unknown[] = [];
-  const admin = {
-    config: { site: "demo", broker: "mqtts://x:1", coordinator: "coordinator", authority: "key" },
-    request: (name: string, data: unknown) => { said.push([name, data]); return Promise.resolve({ certificate: "C", ca: "A" }); },
-  } as unknown as Parameters<typeof addClient>[0];
+  const { admin, said } = await certifying("demo");
   const made = { id: "laptop", person: "alice", folder };
   const entries: ClientEntry[] = [];
   await t.rejects(addClient(admin, made, (entry) => { entries.push(entry); return Promise.reject(new ShardkeepError("TIMED_OUT", "late")); }), { code: "TIMED_OUT" });

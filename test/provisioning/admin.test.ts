@@ -1,4 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import t from "tap";
 import { freePort, inTurns, place, run, shardkeep, start, withoutSoftHsm } from "./support.ts";
 
@@ -64,6 +65,23 @@ void t.test("administering a site from the command line", { skip: withoutSoftHsm
     t.match(await ask("site", "acl"), { code: 0, stdout: /user laptop\ntopic deny #\n$/ });
     t.match(await ask("site", "acl", "--out", at("acl"), "--json"), { code: 0, stdout: /"denied":\["laptop"\],"out"/ });
     t.match(readFileSync(at("acl"), "utf8"), /^pattern write [^]*user coordinator\n[^]*user laptop\ntopic deny #\n$/);
+  });
+
+  await t.test("a client whose keys are made where it runs, by a file pair", async (t) => {
+    const [folder, request, answer] = [at("service"), at("service.request"), at("service.answer")];
+    const asked = await shardkeep(["client", "request", "service", "--site", "plant", "--folder", folder, "--out", request, "--json"]);
+    const { fingerprint } = JSON.parse(asked.stdout) as { fingerprint: string };
+    t.match(await ask("client", "add", "other", "--request", request, "--out", answer), { code: 65, stderr: /^REQUEST_INVALID: .* of service to site plant, not of other/m });
+    t.notOk(existsSync(answer));
+    const added = await ask("client", "add", "service", "--request", request, "--out", answer);
+    t.equal(added.code, 0, added.stderr);
+    t.match(added.stderr, `key of service: ${fingerprint}`, "what the people there compare");
+    t.notMatch(readFileSync(answer, "utf8"), "PRIVATE");
+    const [, authority = ""] = /--authority (\S+)/.exec(added.stdout) ?? [];
+    const accept = (...more: string[]) => shardkeep(["client", "accept", answer, "--folder", folder, ...more]);
+    t.match(await accept("--authority", fingerprint), { code: 77, stderr: /AUTHORITY_WRONG[^]*site show/ });
+    t.match(await accept("--authority", authority), { code: 0, stdout: /as you named it\nservice is ready/ });
+    t.match(await shardkeep(["status", "--client", join(folder, "client.yaml")]), { code: 0 });
   });
 
   await t.test("nobody there", async (t) => {

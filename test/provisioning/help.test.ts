@@ -4,7 +4,7 @@ import { version } from "../../agent/runtime/version.ts";
 import { place, shardkeep, shardkeepBatch } from "./support.ts";
 
 const commands = [
-  "site init", "site approve", "site invite", "site apply", "site show", "site seal", "site acl", "site recovery-key", "site recovery-check", "site recovery", "site recover", "box plan", "box request", "box accept", "box join", "box verify", "box label", "box reset", "box identify", "box pause", "box resume", "box readmit", "box replace", "box retire", "client add", "client remove", "person add", "person list", "person remove",
+  "site init", "site approve", "site invite", "site apply", "site show", "site seal", "site acl", "site recovery-key", "site recovery-check", "site recovery", "site recover", "box plan", "box request", "box accept", "box join", "box verify", "box label", "box reset", "box identify", "box pause", "box resume", "box readmit", "box replace", "box retire", "client request", "client add", "client accept", "client remove", "person add", "person list", "person remove",
   "key create", "key list", "key show", "key reshard", "use", "seal", "open", "status", "doctor", "backup", "restore", "support-bundle", "agent", "coordinator",
 ];
 
