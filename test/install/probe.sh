@@ -87,6 +87,8 @@ check "guide: start" guide start
 check "with the PIN from its credential" until_is $box StatusText '^serves, connected to ' 20
 heard() { admin status --json | grep -q '"box-1"'; }
 check "the coordinator knows it" heard
+check "guide: a client" guide a-client-of-an-integrator
+check "which may ask" shardkeep status --client /etc/payroll/client.yaml
 check "everything outside its folder is read-only to it" bash -c "! nsenter -t $(main $box) -m touch /etc/shardkeep/x"
 check "the guide was followed to its end" [ "$(ls /out/guide/todo)" = "" ]
 
