@@ -7,20 +7,30 @@ import { HsmProcess, type HsmConfig } from "../../agent/hsm/client.ts";
 import { boxRequest } from "../../agent/protocol/joining.ts";
 import { utf8 } from "../../agent/runtime/encoding.ts";
 import { silentLog } from "../../agent/runtime/log.ts";
+import { leftIn } from "../support/doc-commands.ts";
 import { memoryHsm } from "../support/memory-hsm.ts";
 import { answering } from "./answering.ts";
 import { environment, place, run, stepsOf, withoutSoftHsm, type Place } from "./support.ts";
 
 const init = "agent/box/init.js";
-const tokensOf = ({ at }: Place, folder = "tokens"): string[] => (existsSync(at("box-1", folder)) ? readdirSync(at("box-1", folder), { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name).filter((name) => name !== "unfinished") : []);
+/** The tokens there are at this instant; what is being moved may be gone between two looks. */
+function tokensOf({ at }: Place, folder = "tokens"): string[] {
+  try {
+    return readdirSync(at("box-1", folder), { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name).filter((name) => name !== "unfinished");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}
 
-/** Kills a joining as soon as `isTime`, or lets it come to its end; its children die with it. */
-async function killedWhen(args: readonly string[], isTime: () => boolean): Promise<void> {
-  const child = spawn(process.execPath, [`${root}dist/${init}`, ...args], { env: environment({}), stdio: "ignore" });
+/** Kills a joining in `folder` as soon as `isTime`, or lets it come to its end. Its children die with it, and may get a little further before: what stays of them, if any. */
+async function killedWhen(folder: string, args: readonly string[], isTime: () => boolean): Promise<string[]> {
+  const child = spawn(process.execPath, [`${root}dist/${init}`, ...args], { cwd: folder, env: environment({}), stdio: "ignore" });
   const ended = new Promise<void>((resolve) => { child.once("close", () => { resolve(); }); });
   while (child.exitCode === null && !isTime()) await turn();
   child.kill("SIGKILL");
   await ended;
+  return await leftIn(folder);
 }
 
 void t.test("killed while the token is made: half of one is in nobody's way", { skip: withoutSoftHsm }, async (t) => {
@@ -28,7 +38,7 @@ void t.test("killed while the token is made: half of one is in nobody's way", { 
     const here = place(t);
     const { at } = here;
     const args = ["request", "--config", here.box("box-1"), "--out", at("request")];
-    await killedWhen(args, () => tokensOf(here, "tokens/unfinished").length > 0);
+    t.same(await killedWhen(here.folder, args, () => tokensOf(here, "tokens/unfinished").length > 0), [], "no child outlives it");
     if (tokensOf(here).length > 0) continue; // it was faster
     t.equal(tokensOf(here, "tokens/unfinished").length, 1, "half a token is there");
     const again = await run(init, args);
