@@ -1,7 +1,8 @@
 import {
   closeSync, cpSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
+import { writeDurably } from "../runtime/durable.ts";
 import { HsmError } from "./errors.ts";
 
 /**
@@ -32,7 +33,7 @@ export function tokenDirectory(conf: string): string {
 export function prepareDirectory(conf: string, directory: string): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   if (existsSync(conf)) return;
-  writeDurably(conf, Buffer.from(configurationFor(directory)));
+  writeDurably(conf, configurationFor(directory));
 }
 
 /** SoftHSM's configuration for tokens in `directory`. */
@@ -66,14 +67,6 @@ function syncIfThere(path: string): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
-}
-
-/** Temporary file, fsync, rename, fsync of the folder; mode 0600. */
-export function writeDurably(path: string, bytes: Uint8Array): void {
-  const temporary = `${path}.new`;
-  writeFileSync(temporary, bytes, { mode: 0o600, flush: true });
-  renameSync(temporary, path);
-  sync(dirname(path));
 }
 
 function tokens(directory: string): string[] {

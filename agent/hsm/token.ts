@@ -2,14 +2,14 @@ import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import pkcs11js, { type PKCS11 } from "pkcs11js";
-import { makeFolder } from "../runtime/durable.ts";
+import { makeFolder, writeDurably } from "../runtime/durable.ts";
 import { utf8 } from "../runtime/encoding.ts";
 import type { HsmConfig } from "./config.ts";
 import { trimmed, type Device, type DeviceInfo, type Session } from "./device.ts";
 import { HsmError } from "./errors.ts";
 import { findAll, labels, type ObjectClass } from "./objects.ts";
 import { pinPath, readPin } from "./pin.ts";
-import { makeAside, writeDurably } from "./softhsm.ts";
+import { makeAside } from "./softhsm.ts";
 
 const pinBytes = 24;
 
