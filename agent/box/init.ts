@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
-import { hsmFolders, tokenToOwn, tokenToRehearse, type FoundingHsm, type OwnedHsm } from "../hsm/client.ts";
+import { hsmFolders, tokenFor, type FoundingHsm, type OwnedHsm } from "../hsm/client.ts";
 import { mostFrame, readCode } from "../protocol/invitation.ts";
 import type { BoxRequest } from "../protocol/joining.ts";
 import { systemClock } from "../runtime/clock.ts";
@@ -12,8 +12,8 @@ import { askLine } from "../runtime/lines.ts";
 import { isDryRun, runMain } from "../runtime/main.ts";
 import { Ownership, ownStore, ownToken, type Token } from "../runtime/provision.ts";
 import { systemRandom } from "../runtime/random.ts";
-import { rehearse } from "../runtime/rehearsal.ts";
-import { inStep, requireRoomFor, requireWritable, sayJson, unwritable, type Say } from "../runtime/steps.ts";
+import { onStage } from "../runtime/rehearsal.ts";
+import { inStep, requireRoomFor, sayJson, unwritable, type Say } from "../runtime/steps.ts";
 import { sayUnsetClock } from "../runtime/unset-clock.ts";
 import { createStore, openStore } from "../store/level.ts";
 import type { Store } from "../store/store.ts";
@@ -67,14 +67,6 @@ async function withBox(on: Stage, work: (box: Box) => Promise<void>, allow: (own
 
 const hasKeys = async (hsm: FoundingHsm): Promise<boolean> => await identityKey(hsm) !== undefined;
 
-async function onStage(config: BoxConfig, isDry: boolean, work: (on: Stage) => Promise<void>): Promise<void> {
-  const { hsm, state } = config;
-  if (!isDry) {
-    await inStep(sayJson, "state", () => { for (const folder of [state, ...hsmFolders(hsm)]) requireWritable(folder); });
-    await work({ config, token: tokenToOwn(hsm, hasKeys), say: sayJson, isDry });
-  } else await rehearse(state, hsmFolders(hsm), sayJson, (on) => work({ config: { ...config, state: on.state }, token: tokenToRehearse(hsm, on.scratch, hasKeys), say: on.say, isDry }));
-}
-
 function readText(path: string): string {
   try {
     return readFileSync(path, "utf8");
@@ -101,7 +93,9 @@ await runMain("box join", async (args) => {
   const config = await inStep(sayJson, "configuration", () => readBoxConfig(args));
   sayUnsetClock(sayJson, systemClock);
   const isDry = isDryRun(args);
-  const stage = (work: (on: Stage) => Promise<void>): Promise<void> => onStage(config, isDry, work);
+  const { hsm: token, state } = config;
+  const stage = (work: (on: Stage) => Promise<void>): Promise<void> => onStage(isDry, state, hsmFolders(token), sayJson, (on) =>
+    work({ config: { ...config, state: on.state }, token: tokenFor(token, on.scratch, hasKeys), say: on.say, isDry }));
   if (mode === "request") {
     const { out } = values;
     if (out === undefined) throw usage("no file for the request was named: --out REQUEST");

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { hsmFolders, signerOf, tokenToOwn, tokenToRehearse, type FoundingHsm, type OwnedHsm } from "../hsm/client.ts";
+import { hsmFolders, signerOf, tokenFor, type FoundingHsm, type OwnedHsm } from "../hsm/client.ts";
 import { certificateDigest } from "../mqtt/tls.ts";
 import { tlsPaths } from "../mqtt/tls-files.ts";
 import { siteRecord, type SiteRecord, type SiteRecordBody } from "../protocol/site-record.ts";
@@ -11,8 +11,8 @@ import { systemClock } from "../runtime/clock.ts";
 import { hasCode, ShardkeepError } from "../runtime/errors.ts";
 import { isDryRun, runMain } from "../runtime/main.ts";
 import { Ownership, ownStore, ownToken, type Token } from "../runtime/provision.ts";
-import { rehearse } from "../runtime/rehearsal.ts";
-import { inStep, requireWritable, sayJson, type Say } from "../runtime/steps.ts";
+import { onStage } from "../runtime/rehearsal.ts";
+import { inStep, sayJson, type Say } from "../runtime/steps.ts";
 import { sayUnsetClock } from "../runtime/unset-clock.ts";
 import { getJson, putJson } from "../store/json.ts";
 import { createStore, openStore } from "../store/level.ts";
@@ -103,8 +103,5 @@ await runMain("site init", async (args) => {
   sayUnsetClock(sayJson, systemClock);
   const { hsm, state } = config;
   const hasKeys = async (one: FoundingHsm): Promise<boolean> => await existing(one, "identity") !== undefined;
-  if (!isDryRun(args)) {
-    await inStep(sayJson, "state", () => { for (const folder of [state, ...hsmFolders(hsm)]) requireWritable(folder); });
-    await initialiseSite(config, tokenToOwn(hsm, hasKeys), sayJson);
-  } else await rehearse(state, hsmFolders(hsm), sayJson, (on) => initialiseSite({ ...config, state: on.state }, tokenToRehearse(hsm, on.scratch, hasKeys), on.say));
+  await onStage(isDryRun(args), state, hsmFolders(hsm), sayJson, (on) => initialiseSite({ ...config, state: on.state }, tokenFor(hsm, on.scratch, hasKeys), on.say));
 });

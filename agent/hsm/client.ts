@@ -133,8 +133,13 @@ async function started(config: HsmConfig): Promise<HsmProcess> {
   return hsm;
 }
 
-/** The token of a box or a coordinator that is being made; software makes those of SoftHSM alone. */
-export function tokenToOwn(config: HsmConfig, hasKeys: Token<OwnedHsm>["hasKeys"]): Token<OwnedHsm> {
+/** The token of a box or a coordinator that is being made; in a rehearsal, which has a `scratch` folder, a stand-in of it. */
+export function tokenFor(config: HsmConfig, scratch: string | null, hasKeys: Token<OwnedHsm>["hasKeys"]): Token<OwnedHsm> {
+  return scratch === null ? tokenToOwn(config, hasKeys) : tokenToRehearse(config, scratch, hasKeys);
+}
+
+/** Software makes the tokens of SoftHSM alone. */
+function tokenToOwn(config: HsmConfig, hasKeys: Token<OwnedHsm>["hasKeys"]): Token<OwnedHsm> {
   const { softhsmConf } = config;
   return {
     initialise: softhsmConf === undefined ? undefined : () => initialiseToken(config, { log: silentLog, tokenFolder: join(dirname(softhsmConf), "tokens") }),
@@ -144,10 +149,10 @@ export function tokenToOwn(config: HsmConfig, hasKeys: Token<OwnedHsm>["hasKeys"
 }
 
 /**
- * The same for a rehearsal: a device is logged in to and read. SoftHSM writes its files anew at every login
+ * For a rehearsal: a device is logged in to and read. SoftHSM writes its files anew at every login
  * (hardware/pkcs11.md §1.4), so it works on a copy in `scratch`, where all is real but in place.
  */
-export function tokenToRehearse(config: HsmConfig, scratch: string, hasKeys: Token<OwnedHsm>["hasKeys"]): Token<OwnedHsm> {
+function tokenToRehearse(config: HsmConfig, scratch: string, hasKeys: Token<OwnedHsm>["hasKeys"]): Token<OwnedHsm> {
   const { softhsmConf, pinFile } = config;
   if (softhsmConf === undefined) return { initialise: undefined, start: async () => rehearsed(await started(config)), hasKeys };
   const copy = { ...config, softhsmConf: join(scratch, "softhsm2.conf"), pinFile: existsSync(pinFile) ? pinFile : join(scratch, "pin") };

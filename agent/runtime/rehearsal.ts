@@ -64,3 +64,15 @@ function rehearsing(say: Say, real: (text: string) => string): Say {
     say(step, state === "changed" ? "would change" : state, shown);
   };
 }
+
+/** Does `work` in the folder `state`, with no scratch, or rehearses it. Rejects with DISK_UNWRITABLE before anything is begun. */
+export async function onStage(
+  isDry: boolean, state: string, folders: readonly string[], say: Say, work: (on: Omit<Stand, "scratch"> & { readonly scratch: string | null }) => Promise<void>,
+): Promise<void> {
+  if (isDry) {
+    await rehearse(state, folders, say, work);
+  } else {
+    await inStep(say, "state", () => { for (const folder of [state, ...folders]) requireWritable(folder); });
+    await work({ state, scratch: null, say });
+  }
+}
