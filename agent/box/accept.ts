@@ -1,8 +1,7 @@
-import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { createHash, X509Certificate } from "node:crypto";
 import { z } from "zod";
 import type { FoundingHsm } from "../hsm/client.ts";
-import { tlsPaths } from "../mqtt/tls-files.ts";
+import { isCertified, tlsPaths } from "../mqtt/tls-files.ts";
 import { boxAnswer, challengeSecretContext, type BoxAnswer } from "../protocol/joining.ts";
 import { hash, id, publicKey } from "../protocol/primitives.ts";
 import { siteRecord } from "../protocol/site-record.ts";
@@ -10,7 +9,7 @@ import { statementHash, verifyStatement } from "../protocol/statement.ts";
 import { writeDurably } from "../runtime/durable.ts";
 import { bytesOf } from "../runtime/encoding.ts";
 import { ShardkeepError } from "../runtime/errors.ts";
-import { fingerprintOf } from "../runtime/fingerprint.ts";
+import { fingerprintOf, isMeant } from "../runtime/fingerprint.ts";
 import { inStep, type Say } from "../runtime/steps.ts";
 import { getJson, putJson } from "../store/json.ts";
 import type { Store } from "../store/store.ts";
@@ -51,9 +50,8 @@ function check(config: BoxConfig, answer: BoxAnswer, identity: string, known: st
   const { record } = answer.body;
   requireAddressee(config, answer);
   const { authority, boxes } = record.body;
-  const names = [authority, fingerprintOf(authority)];
   if (known !== undefined && known !== authority) throw new AcceptError("AUTHORITY_WRONG", `this box belongs to another authority of ${site}`, { remedy: "a box joins one site only; begin with an empty state folder and token" });
-  if (expected !== undefined && !names.includes(expected)) {
+  if (expected !== undefined && !isMeant(authority, expected)) {
     throw new AcceptError("AUTHORITY_WRONG", `the answer is signed by ${fingerprintOf(authority)}, not by the authority that was named`, { remedy: "compare with `shardkeep site show` at the coordinator; if that says the same, somebody exchanged the file" });
   }
   if (!verifyStatement(answer, site, authority) || !verifyStatement(record, site, authority)) throw invalid("its signature is not the authority's");
@@ -70,8 +68,7 @@ function checkCertificate({ state, box }: BoxConfig, { certificate, ca, record }
     throw invalid("a certificate in it cannot be read", cause);
   }
   if (createHash("sha256").update(authority.raw).digest("base64url") !== record.body.tlsAuthority) throw invalid("its TLS authority is not the one in the site record");
-  const key = createPrivateKey(readFileSync(tlsPaths(state, box).key));
-  if (!own.verify(authority.publicKey) || own.subject !== `CN=${box}` || !own.checkPrivateKey(key)) throw invalid("the certificate is not for this box's TLS key");
+  if (!isCertified(own, authority, box, tlsPaths(state, box).key)) throw invalid("the certificate is not for this box's TLS key");
 }
 
 /**

@@ -3,12 +3,13 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { createTlsKeys } from "../mqtt/tls.ts";
+import { isCertified } from "../mqtt/tls-files.ts";
 import { pointOf, softwareSigner } from "../protocol/es256.ts";
 import { clientAnswer, clientRequest, type ClientAnswer, type ClientRequest } from "../protocol/joining.ts";
 import type { SiteRecordBody } from "../protocol/site-record.ts";
 import { signStatement, verifyStatement } from "../protocol/statement.ts";
 import { makeFolder, writeDurably } from "../runtime/durable.ts";
-import { fingerprintOf } from "../runtime/fingerprint.ts";
+import { fingerprintOf, isMeant } from "../runtime/fingerprint.ts";
 import { ensureKeyFile, readKeyFile } from "../runtime/key-file.ts";
 import type { Client } from "./client.ts";
 import { ClientError } from "./errors.ts";
@@ -18,8 +19,6 @@ export type ClientEntry = SiteRecordBody["clients"][number];
 
 const filesOf = (folder: string) => ({ signing: join(folder, "signing.key"), tls: join(folder, "tls.key"), certificate: join(folder, "tls.crt"), ca: join(folder, "ca.crt"), config: join(folder, "client.yaml") });
 
-const tlsKeyOf = (path: string): string => createPublicKey(readFileSync(path)).export({ format: "pem", type: "spki" }).toString();
-
 /** Makes a client's keys in `folder`, which they never leave, or finds them there; gives what is public of them. Throws CLIENT_EXISTS. */
 export async function requestClient(folder: string, site: string, id: string): Promise<ClientRequest> {
   const { signing, tls, config } = filesOf(folder);
@@ -27,7 +26,8 @@ export async function requestClient(folder: string, site: string, id: string): P
   makeFolder(folder);
   const key = pointOf(ensureKeyFile(signing));
   if (!existsSync(tls)) writeDurably(tls, (await createTlsKeys()).privateKey);
-  return await signStatement(softwareSigner(readKeyFile(signing)), "client-request", site, id, { key, tlsKey: tlsKeyOf(tls) });
+  const tlsKey = createPublicKey(readFileSync(tls)).export({ format: "pem", type: "spki" }).toString();
+  return await signStatement(softwareSigner(readKeyFile(signing)), "client-request", site, id, { key, tlsKey });
 }
 
 /** Whether this is `id`'s request to this site, by the key that it brings. Throws REQUEST_INVALID. */
@@ -64,29 +64,28 @@ export function parseClientAnswer(text: string): ClientAnswer {
  * Takes the answer into the folder that asked; gives the path of its client.yaml, which is written last. The same answer
  * again changes nothing. `expected` is the authority's key or its fingerprint. Throws NOT_REQUESTED, ANSWER_FOREIGN, AUTHORITY_WRONG, CLIENT_EXISTS.
  */
-export function acceptClient(folder: string, { site, client, broker, coordinator, authority, certificate, ca }: ClientAnswer, expected?: string): string {
+export function acceptClient(folder: string, answer: ClientAnswer, expected?: string): string {
+  const { site, client, broker, coordinator, authority } = answer;
   const files = filesOf(folder);
   if (!existsSync(files.signing) || !existsSync(files.tls)) throw new ClientError("NOT_REQUESTED", `${folder} has no keys of a client`, { remedy: "shardkeep client request ID --site SITE --folder FOLDER --out REQUEST" });
-  if (expected !== undefined && expected !== authority && expected !== fingerprintOf(authority)) {
+  if (expected !== undefined && !isMeant(authority, expected)) {
     throw new ClientError("AUTHORITY_WRONG", `the answer names the authority ${fingerprintOf(authority)}, not the one that you named`, { remedy: "compare with `shardkeep site show` at the administrator's; if that says the same, somebody exchanged the file" });
   }
-  if (!isOf(certificate, tlsKeyOf(files.tls), ca)) throw new ClientError("ANSWER_FOREIGN", `the answer is not for the keys in ${folder}`, { remedy: "take the right file: is it the right stick? Else `shardkeep client request` and `client add` once more" });
+  if (!isFor(answer, files.tls)) throw new ClientError("ANSWER_FOREIGN", `the answer is not for the keys in ${folder}`, { remedy: "take the right file: is it the right stick? Else `shardkeep client request` and `client add` once more" });
   const content = stringify({ site, client, broker, coordinator, authority });
   if (existsSync(files.config)) {
     if (readFileSync(files.config, "utf8") === content) return files.config;
     throw new ClientError("CLIENT_EXISTS", `${files.config} is already there and says something else`, { remedy: "use it, or begin with another folder" });
   }
-  writeDurably(files.certificate, certificate);
-  writeDurably(files.ca, ca);
+  writeDurably(files.certificate, answer.certificate);
+  writeDurably(files.ca, answer.ca);
   writeDurably(files.config, content);
   return files.config;
 }
 
-/** Whether the authority `ca` certifies this TLS key. */
-function isOf(certificate: string, tlsKey: string, ca: string): boolean {
+function isFor({ client, certificate, ca }: ClientAnswer, tlsKey: string): boolean {
   try {
-    const own = new X509Certificate(certificate);
-    return own.publicKey.export({ format: "pem", type: "spki" }).toString() === tlsKey && own.verify(new X509Certificate(ca).publicKey);
+    return isCertified(new X509Certificate(certificate), new X509Certificate(ca), client, tlsKey);
   } catch {
     return false;
   }

@@ -1,3 +1,4 @@
+import { createPrivateKey, type X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ShardkeepError } from "../runtime/errors.ts";
@@ -21,4 +22,9 @@ export function readTls(state: string, name: string): TlsFiles {
       cause, remedy: "a box joins by `shardkeep box request`, `site approve`, `box accept`; a coordinator by `shardkeep site init`",
     });
   }
+}
+
+/** Whether `authority` certifies `name` with the private key in `keyFile`, PEM. Throws what node:fs and node:crypto throw. */
+export function isCertified(own: X509Certificate, authority: X509Certificate, name: string, keyFile: string): boolean {
+  return own.verify(authority.publicKey) && own.subject === `CN=${name}` && own.checkPrivateKey(createPrivateKey(readFileSync(keyFile)));
 }

@@ -4,3 +4,8 @@ import { createHash } from "node:crypto";
 export function fingerprintOf(publicKey: string): string {
   return createHash("sha256").update(publicKey).digest("base64url");
 }
+
+/** Whether people meant this key by what they typed: the key itself, or its fingerprint. */
+export function isMeant(publicKey: string, typed: string): boolean {
+  return typed === publicKey || typed === fingerprintOf(publicKey);
+}

@@ -56,6 +56,7 @@ void t.test("what is no answer to the keys in this folder changes nothing", asyn
   t.throws(() => acceptClient(join(at, "nowhere"), answer), { code: "NOT_REQUESTED" });
   t.throws(() => acceptClient(folder, foreign), { code: "ANSWER_FOREIGN" });
   t.throws(() => acceptClient(folder, { ...answer, ca: forged.ca }), { code: "ANSWER_FOREIGN" }, "certified by another authority");
+  t.throws(() => acceptClient(folder, { ...answer, client: "other" }), { code: "ANSWER_FOREIGN" }, "the broker knows it by its certificate's name");
   t.throws(() => acceptClient(folder, { ...answer, certificate: "x" }), { code: "ANSWER_FOREIGN" });
   t.throws(() => acceptClient(folder, answer, "another"), { code: "AUTHORITY_WRONG" });
   t.strictSame(files(folder), before);
