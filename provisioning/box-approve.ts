@@ -6,7 +6,7 @@ import { judgeBoxRequest } from "../agent/rules/joining.ts";
 import { withBox } from "../agent/rules/record-edits.ts";
 import { fingerprintOf } from "../agent/runtime/fingerprint.ts";
 import { operating } from "./connected.ts";
-import { readText, requireAbsent, write } from "./files.ts";
+import { readText, requireAbsent, writeJson } from "./files.ts";
 import { client, clientOption, command, optionsOf } from "./options.ts";
 import { result } from "./output.ts";
 import { changeRecord, reason, reasonOption } from "./record-change.ts";
@@ -38,10 +38,6 @@ export function answerLines({ body: { box, record } }: BoxAnswer, out: string): 
   ];
 }
 
-export function writeAnswer(out: string, answer: BoxAnswer): void {
-  write(out, `${JSON.stringify(answer, null, 2)}\n`);
-}
-
 export function approveCommand(): Command {
   return command("approve", "let a box in: takes its request, writes the site's answer; once the record is sealed people approve that", [
     "site approve box-1.request.json --out box-1.answer.json", "site approve box-6.request.json --out box-6.answer.json --reason 'a spare for the annex'",
@@ -55,7 +51,7 @@ export function approveCommand(): Command {
       requireAbsent(options.out);
       const request = readRequest(file);
       const answer = await operating(options.client, (one, signal) => approve(one, request, options.reason, signal));
-      writeAnswer(options.out, answer);
+      writeJson(options.out, answer);
       const { box, record } = answer.body;
       result(options.json, { box, version: record.body.version, authority: fingerprintOf(record.body.authority), out: options.out }, answerLines(answer, options.out));
     });

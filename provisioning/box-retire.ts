@@ -8,9 +8,9 @@ import { id } from "../agent/protocol/primitives.ts";
 import { judgeBoxRequest } from "../agent/rules/joining.ts";
 import { withoutBox } from "../agent/rules/record-edits.ts";
 import { ShardkeepError } from "../agent/runtime/errors.ts";
-import { answerLines, approve, readRequest, writeAnswer } from "./box-approve.ts";
+import { answerLines, approve, readRequest } from "./box-approve.ts";
 import { operating } from "./connected.ts";
-import { requireAbsent } from "./files.ts";
+import { requireAbsent, writeJson } from "./files.ts";
 import { argument, client, clientOption, command, optionsOf } from "./options.ts";
 import { note, result } from "./output.ts";
 import { changeRecord, linesOf, reason, reasonOption, type Changed } from "./record-change.ts";
@@ -99,7 +99,7 @@ export function replaceCommand(): Command {
         if (!isAnswered) {
           requireAbsent(options.out);
           const answer = await approve(one, request, options.reason ?? `box replace ${old} by ${by}`, signal);
-          writeAnswer(options.out, answer);
+          writeJson(options.out, answer);
           for (const line of answerLines(answer, options.out)) note(line);
         }
         await until(signal, async () => ((await one.status()).boxes.some(({ box, state }) => box === by && state === "ready") ? undefined : `waiting for ${by}: accept the answer there and start its agent`));

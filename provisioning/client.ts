@@ -6,9 +6,9 @@ import type { SiteRecord } from "../agent/protocol/site-record.ts";
 import { withClient, withoutClient } from "../agent/rules/record-edits.ts";
 import { ShardkeepError } from "../agent/runtime/errors.ts";
 import { fingerprintOf } from "../agent/runtime/fingerprint.ts";
-import { readRequest } from "./box-approve.ts";
+import { readRequest, type RequestFile } from "./box-approve.ts";
 import { operating } from "./connected.ts";
-import { readText, requireAbsent, write } from "./files.ts";
+import { readText, requireAbsent, writeJson } from "./files.ts";
 import { argument, client, clientOption, command, group, json, optionsOf } from "./options.ts";
 import { note, result } from "./output.ts";
 import { changeRecord, linesOf, reason, reasonOption } from "./record-change.ts";
@@ -33,7 +33,7 @@ function requestCommand(): Command {
       requireAbsent(options.out);
       const { requestClient } = await import("../agent/client/index.ts");
       const request = await requestClient(options.folder, options.site, asked);
-      write(options.out, `${JSON.stringify(request, null, 2)}\n`);
+      writeJson(options.out, request);
       const fingerprint = fingerprintOf(request.body.key);
       result(options.json, { client: asked, fingerprint, out: options.out }, [
         `key of ${asked}: ${fingerprint}`, `next, at an administrator's: shardkeep client add ${asked} --request ${options.out} --out ANSWER; it shows the same key`,
@@ -62,6 +62,32 @@ function acceptCommand(): Command {
 
 const ready = (name: string, file: string): string => `${name} is ready: shardkeep … --client ${file}`;
 
+interface Wanted {
+  readonly id: string;
+  readonly person: string | undefined;
+  readonly out: string;
+  readonly enter: (entry: ClientEntry) => Promise<void>;
+}
+/** As JSON, and in lines for people. */
+type Added = readonly [object, readonly string[]];
+
+async function makeHere(admin: Client, { id: added, person, out, enter }: Wanted): Promise<Added> {
+  const { addClient } = await import("../agent/client/index.ts");
+  const file = await addClient(admin, { id: added, person, folder: out }, enter);
+  return [{ client: added, file }, [ready(added, file)]];
+}
+
+async function answerRequest(admin: Client, raw: RequestFile, { id: added, person, out, enter }: Wanted): Promise<Added> {
+  const { admitClient, judgeClientRequest } = await import("../agent/client/index.ts");
+  const request = judgeClientRequest(raw, admin.config.site, added);
+  const fingerprint = fingerprintOf(request.body.key);
+  note(`key of ${added}: ${fingerprint}; compare it with what \`client request\` showed`);
+  const answer = await admitClient(admin, request, person, enter);
+  writeJson(out, answer);
+  const authority = fingerprintOf(answer.authority);
+  return [{ client: added, fingerprint, authority, out }, [`next, where ${added} runs: shardkeep client accept ${out} --folder FOLDER --authority ${authority}`]];
+}
+
 function addCommand(): Command {
   return command("add", "a client's entry in the site record; once that is sealed people approve it. Its keys are made here, or by `client request` where it will run", [
     "client add alice-laptop --person alice --out alice-laptop", "client add payroll-service --request payroll-service.request --out payroll-service.answer",
@@ -76,21 +102,10 @@ function addCommand(): Command {
       const options = optionsOf(from, z.strictObject({ ...client, ...reason, person: id.optional(), request: z.string().optional(), out: z.string() }));
       const added = argument(from, "ID", id, name);
       if (options.request !== undefined) requireAbsent(options.out);
-      const raw = options.request === undefined ? undefined : readRequest(options.request);
-      const [said, lines] = await operating(options.client, async (admin, signal) => {
-        const { addClient, admitClient, judgeClientRequest } = await import("../agent/client/index.ts");
-        const enter = (entry: ClientEntry): Promise<void> => enterClient(admin, entry, options.reason ?? `client add ${added}`, signal);
-        if (raw === undefined) {
-          const file = await addClient(admin, { id: added, person: options.person, folder: options.out }, enter);
-          return [{ client: added, file }, [ready(added, file)]] as const;
-        }
-        const request = judgeClientRequest(raw, admin.config.site, added);
-        const fingerprint = fingerprintOf(request.body.key);
-        note(`key of ${added}: ${fingerprint}; compare it with what \`client request\` showed`);
-        const answer = await admitClient(admin, request, options.person, enter);
-        write(options.out, `${JSON.stringify(answer, null, 2)}\n`);
-        const authority = fingerprintOf(answer.authority);
-        return [{ client: added, fingerprint, authority, out: options.out }, [`next, where ${added} runs: shardkeep client accept ${options.out} --folder FOLDER --authority ${authority}`]] as const;
+      const request = options.request === undefined ? undefined : readRequest(options.request);
+      const [said, lines] = await operating(options.client, (admin, signal) => {
+        const wanted: Wanted = { id: added, person: options.person, out: options.out, enter: (entry) => enterClient(admin, entry, options.reason ?? `client add ${added}`, signal) };
+        return request === undefined ? makeHere(admin, wanted) : answerRequest(admin, request, wanted);
       });
       result(options.json, said, lines);
     });

@@ -31,6 +31,11 @@ export function write(path: string, content: string | Uint8Array): void {
   }
 }
 
+/** A public file that people may look into; as {@link write}. */
+export function writeJson(path: string, value: object): void {
+  write(path, `${JSON.stringify(value, null, 2)}\n`);
+}
+
 /** A payload of at most `most` bytes from a file or, with `-`, from stdin; in secret memory that the caller wipes. */
 export async function readPayload(path: string, most = mostPayload): Promise<Uint8Array<ArrayBuffer>> {
   const tooLong = (): PayloadError => new PayloadError("PAYLOAD_TOO_LONG", `more than ${most} bytes`, { remedy: "files go by envelope encryption: shardkeep seal FILE" });
