@@ -95,8 +95,9 @@ export class SensorService {
   disconnected(reason: unknown): void {
     this.#connection = undefined;
     this.#whyAbsent = reason;
-    const { code } = toWire(this.#absent());
-    this.#set({ state: code === "EMULATED_REFUSED" ? "fault" : "absent", emulated: code === "EMULATED_REFUSED", detail: described(this.#absent()) });
+    const why = this.#absent();
+    const { code } = toWire(why);
+    this.#set({ state: code === "EMULATED_REFUSED" ? "fault" : "absent", emulated: code === "EMULATED_REFUSED", detail: described(why) });
     this.#tried();
   }
 
