@@ -1,19 +1,22 @@
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { root } from "#paths";
-import { sleep, systemClock, type Clock } from "../../../../agent/runtime/clock.ts";
+import { sleep, systemClock } from "../../../../agent/runtime/clock.ts";
 import type { Random } from "../../../../agent/runtime/random.ts";
 import { Board } from "../../../../firmware-bridge/emulators/panel/board.ts";
 import { Eeprom } from "../../../../firmware-bridge/emulators/panel/eeprom.ts";
 import { parseHex } from "../../../../firmware-bridge/emulators/panel/hex.ts";
 import { openPanel, type Panel } from "../../../../firmware-bridge/panel/panel.ts";
 import type { Line } from "../../../../firmware-bridge/serial/line.ts";
+import { VirtualClock } from "../../../support/virtual-clock.ts";
 
 const committed = pathToFileURL(`${root}firmware-bridge/firmware/panel.hex`);
 /** The driver's time goes so much faster than johnny-five's own timers; the panel's too, unless it is too busy for that. */
 const speed = 4;
+const beatMs = 3;
+/** Time that went by while the machine was busy elsewhere goes by for neither of the two: the panel is not silent then. */
+const mostMs = 25;
 
-const clock: Clock = { ...systemClock, now: () => systemClock.now() * speed, after: (ms, task) => systemClock.after(ms / speed, task) };
 export const random: Random = { bytes: (length) => new Uint8Array(length).fill(0xab) };
 
 export interface Teardown {
@@ -27,22 +30,28 @@ export class PanelDesk {
   heard: number[] = [];
   #deliver: ((bytes: Uint8Array) => void) | undefined;
   #mute = false;
+  readonly #clock = new VirtualClock();
 
   constructor(t: Teardown, { program = parseHex(readFileSync(committed, "utf8")), display = false, pace = speed }: { readonly program?: Uint16Array; readonly display?: boolean; readonly pace?: number } = {}) {
     let sent: number[] = [];
     this.board = new Board({ program, eeprom: new Eeprom(), display, cell: false, onByte: (byte) => { sent.push(byte); } });
     this.board.supply(true);
-    let last = performance.now();
-    const timer = setInterval(() => {
-      const now = performance.now();
-      // No faster than it can be simulated: a machine that is busy elsewhere has the panel's time stand still.
-      this.board.run(Math.min(now - last, 25) * pace);
-      last = now;
-      const bytes = Uint8Array.from(sent);
-      sent = [];
-      if (!this.#mute && bytes.length > 0) this.#deliver?.(bytes);
-    }, 3);
-    t.teardown(() => { clearInterval(timer); });
+    let over = false;
+    t.teardown(() => { over = true; });
+    const live = async (): Promise<void> => {
+      for (let last = performance.now(); !over;) {
+        await sleep(systemClock, beatMs);
+        const now = performance.now();
+        const passed = Math.min(now - last, mostMs);
+        last = now;
+        this.board.run(passed * pace);
+        const bytes = Uint8Array.from(sent);
+        sent = [];
+        if (!this.#mute && bytes.length > 0) this.#deliver?.(bytes);
+        await this.#clock.advance(passed * speed);
+      }
+    };
+    void live();
   }
 
   /** Whatever the panel says from now on is lost. */
@@ -79,7 +88,7 @@ export class PanelDesk {
   }
 
   async panel(line = this.line()): Promise<Panel> {
-    const panel = await openPanel({ line, clock, random });
+    const panel = await openPanel({ line, clock: this.#clock, random });
     if (panel === undefined) throw new Error("no panel on the desk");
     return panel;
   }
@@ -89,7 +98,7 @@ export class PanelDesk {
     this.mute();
     const line = this.line();
     this.mute();
-    const opening = openPanel({ line, clock, random });
+    const opening = openPanel({ line, clock: this.#clock, random });
     this.noise(bytes);
     return opening;
   }
