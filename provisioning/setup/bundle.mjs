@@ -11,8 +11,14 @@ const programs = [
   "agent/box/init", "agent/box/main", "agent/coordinator/init", "agent/coordinator/main", "agent/enclave/main", "agent/hsm/main",
   "firmware-bridge/main", "firmware-bridge/emulators/main", "provisioning/main", "provisioning/demo/main",
 ];
-/** Native modules look for their binary beside themselves. */
-const external = ["pkcs11js", "classic-level", "@serialport/bindings-cpp"];
+/** Native modules look for their binary beside themselves. They are loaded where they are first used: a command that needs none does not wait for them. */
+const native = {
+  name: "native",
+  setup(bundle) {
+    bundle.onResolve({ filter: /^(?:pkcs11js|classic-level|@serialport\/bindings-cpp)$/ }, ({ path, namespace }) => (namespace === "native" ? { path, external: true } : { path, namespace: "native" }));
+    bundle.onLoad({ filter: /.*/, namespace: "native" }, ({ path }) => ({ contents: `module.exports = require(${JSON.stringify(path)});`, loader: "js" }));
+  },
+};
 /** Packages written as CommonJS ask for Node's own modules by `require`. */
 const banner = { js: [
   'import { createRequire as requireFrom } from "node:module";',
@@ -36,5 +42,5 @@ const inItsPlace = {
 
 await build({
   absWorkingDir: root, entryPoints: programs.map((program) => `${program}.ts`), outdir: "dist", outbase: root, allowOverwrite: true,
-  bundle: true, platform: "node", format: "esm", target: "node20", external, banner, plugins: [inItsPlace], logLevel: "warning",
+  bundle: true, platform: "node", format: "esm", target: "node20", banner, plugins: [inItsPlace, native], logLevel: "warning",
 });
