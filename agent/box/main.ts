@@ -6,7 +6,7 @@ import { runMain } from "../runtime/main.ts";
 import { logUnsetClock } from "../runtime/unset-clock.ts";
 import { readBoxConfig } from "./config.ts";
 import { BoxPanel } from "./panel.ts";
-import { pairWhileUnsealed } from "./pairing.ts";
+import { pairNewSensor } from "./pairing.ts";
 import { startBox } from "./start.ts";
 
 /** A panel's greeting takes up to six seconds. */
@@ -24,7 +24,7 @@ await runMain("agent", async (args, onStop, service) => {
       log,
       onSensor: (status) => {
         log.info("sensor", { state: status.state, emulated: status.emulated });
-        void pairWhileUnsealed({ bridge, records, log }, status);
+        void pairNewSensor({ bridge, records, log, box: config.box }, status);
       },
       onPanel: (status) => { panel?.heard(status); },
     });

@@ -2,13 +2,15 @@ import type { SensorStatus } from "../../firmware-bridge/client.ts";
 import type { BoxParts } from "./parts.ts";
 
 /**
- * A sensor that no box has is paired with this one as long as the site record is unsealed: that is the
- * time of provisioning. From the seal on a sensor without our pairing is a foreign one, whoever plugged it in.
+ * A sensor that no box has is paired with this one as long as the site record names no finger at this box: while the site
+ * is made, and for a box that joins later (docs/decisions/0011). From then on a sensor without our pairing is a foreign
+ * one, whoever plugged it in.
  */
-export async function pairWhileUnsealed({ bridge, records, log }: Pick<BoxParts, "bridge" | "records" | "log">, { state }: Pick<SensorStatus, "state">): Promise<void> {
+export async function pairNewSensor({ bridge, records, log, box }: Pick<BoxParts, "bridge" | "records" | "log" | "box">, { state }: Pick<SensorStatus, "state">): Promise<void> {
   if (state !== "unpaired") return;
-  if (records.current.body.sealed) {
-    log.error("sensor is not paired", { remedy: "put back the sensor that was enrolled; a new one comes in with a change of the site record" });
+  const { sealed, people } = records.current.body;
+  if (sealed && people.some(({ fingers }) => fingers.some((finger) => finger.box === box))) {
+    log.error("sensor is not paired", { remedy: "put back the sensor at which people were enrolled; another one is for after they were taken out of the site record" });
     return;
   }
   try {
