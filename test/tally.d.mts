@@ -5,4 +5,4 @@ export interface Total {
   readonly skipped: readonly string[];
 }
 
-export function tally(stream: AsyncIterable<string | Uint8Array>, print: (line: string) => void): Promise<Total>;
+export function tally(stream: AsyncIterable<string | Uint8Array>, file: string, print: (line: string) => void): Promise<Total>;

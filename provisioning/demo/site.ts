@@ -28,7 +28,7 @@ export const policy: SitePolicy = {
     { ...rule, key: "payroll", resource: "payroll/**", operations: ["encrypt", "wrap"], require: one },
     { ...rule, key: "payroll", resource: "payroll/**", operations: ["decrypt", "unwrap"], require: two, confirm: "code" },
     { ...rule, key: "payroll", resource: "public/**", operations: ["encrypt", "decrypt"], require: [{ person: "alice" }] },
-    { ...rule, key: "payroll", resource: "vault/**", operations: ["encrypt"], require: [{ person: "alice" }], confirm: "button" },
+    { ...rule, key: "payroll", resource: "vault/**", operations: ["encrypt"], require: one, confirm: "button" },
     { ...rule, key: "site", resource: "**", operations: ["record"], require: two },
     { ...rule, key: "site", resource: "**", operations: ["readmit"], require: one },
   ],

@@ -78,7 +78,10 @@ void t.test("what is deciphered stands in one place", async (t) => {
     secret.fill(0);
     ${then}
   `, secret);
-  t.ok((await scanMemory(await deciphered("decipher.update(ct).fill(0); decipher.final();"), forms(secret))).copies > 0, "Node leaves a copy");
+  // Where it is left nobody knows: something else may have come to stand there.
+  let left = 0;
+  for (let tries = 0; left === 0 && tries < 5; tries++) left = (await scanMemory(await deciphered("decipher.update(ct).fill(0); decipher.final();"), forms(secret))).copies;
+  t.ok(left > 0, "Node leaves a copy");
   t.equal((await scanMemory(await deciphered("decipherSecret(decipher, ct).fill(0);"), forms(secret))).copies, 0);
 });
 

@@ -56,8 +56,8 @@ if (faulty === undefined) {
   void t.test("another owner holds the token after a crash: named, within the caller's deadline, and healed when it lets go", async (t) => {
     const { hsm, tokenFolder } = await freshHsm(t, { deadlineMs: 2000 });
     // It waits for the lock and so takes it over from the process that dies.
-    const other = spawn("flock", [join(tokenFolder, "owner.lock"), "sleep", "60"], { env: { PATH: process.env["PATH"] } });
-    t.teardown(() => other.kill("SIGKILL"));
+    const other = spawn("flock", [join(tokenFolder, "owner.lock"), "sleep", "60"], { env: { PATH: process.env["PATH"] }, detached: true, stdio: "ignore" });
+    t.teardown(() => process.kill(-other.pid!, "SIGKILL")); // what it waits for, too
     await sleep(200);
     process.kill(hsm.pid!, "SIGKILL");
     const seen = new Set<string>();

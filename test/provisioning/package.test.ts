@@ -31,6 +31,6 @@ void t.test("its command works, and says where the demo is", (t) => {
 
 void t.test("programs import the client by the package's name", (t) => {
   const names = node("--input-type=module", "-e", 'console.log(Object.keys(await import("shardkeep")).sort().join())');
-  t.equal(names.stdout.trim(), "ClientError,FileError,ShardkeepError,acceptClient,addClient,admitClient,clientConfig,connectClient,fileHeader,inviteBox,judgeClientRequest,mosquittoAcl,openFile,openStream,parseClientAnswer,readClient,readHeader,requestClient,sealFile,sealStream,systemParts", names.stderr);
+  t.equal(names.stdout.trim(), "ClientError,FileError,ShardkeepError,acceptClient,addClient,admitClient,clientConfig,connectClient,entryOf,fileHeader,hasKeys,inviteBox,judgeClientRequest,mosquittoAcl,openFile,openStream,parseClientAnswer,readClient,readHeader,requestClient,sealFile,sealStream,systemParts", names.stderr);
   t.end();
 });

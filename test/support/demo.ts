@@ -32,11 +32,11 @@ export const usualScenarios = [
   "use", "wrong-finger", "not-permitted", "wrong-resource", "compromised-hsm", "replayed-evidence", "swapped-request", "lying-coordinator",
   "two-requests", "two-holders-down", "three-holders-down", "rollback-record", "record-change",
 ];
-/** Too slow for every run of the tests: `npm run demo -- --scenario periodic`. The same in one process is test/site/periodic.test.ts. */
-export const slowScenarios = ["periodic"];
+/** Played by `npm run test:slow`. The same in one process, on a clock that is moved, are test/site/periodic.test.ts and recovery.test.ts. */
+export const slowScenarios = ["lost-administrators", "periodic"];
 /** Played by test/site/demo-reshard.test.ts. */
 export const reshardScenarios = [
   "lost-box", "returning-box", "lying-dealer", "coordinator-crash", "dies-after-prepared", "dies-after-activated", "our-network", "jammed-to-the-floor", "old-backup",
 ];
 /** Played by test/site/demo-panel.test.ts. */
-export const panelScenarios = ["tamper", "confirm-button", "panel-unplugged", "lost-administrators", "replace-box"];
+export const panelScenarios = ["tamper", "confirm-button", "panel-unplugged", "replace-box"];

@@ -1,6 +1,6 @@
 import { withReadmitted } from "../../../agent/rules/record-edits.ts";
 import { sleep, systemClock } from "../../../agent/runtime/clock.ts";
-import { alice, asks } from "../asks.ts";
+import { alice, asks, both } from "../asks.ts";
 import { openBoxes, sealSomething, theKey, until, untilWhole } from "../reshards.ts";
 import { endOf, type Scenario } from "../stage.ts";
 import { waitUntil } from "../wait.ts";
@@ -60,7 +60,7 @@ export const confirmButton: Scenario = {
       await panel.button("released");
       await sleep(systemClock, 500);
     });
-    return await stage.step("two touches without a press", () => endOf(stage.use(ask, [...alice, ...alice])));
+    return await stage.step("two touches without a press", () => endOf(stage.use(ask, both)));
   },
 };
 
