@@ -6,7 +6,7 @@ import { parse, stringify } from "yaml";
 import { z } from "zod";
 import { readText, write } from "./files.ts";
 import { note } from "./output.ts";
-import { noteStep, type Step } from "./programs.ts";
+import { noteStep, type Step } from "./steps.ts";
 
 export const answers = { answers: z.string().optional() };
 export const answersOption = ["--answers <file>", "makes the configuration out of these answers if it is not there yet; docs/configuration.md"] as const;

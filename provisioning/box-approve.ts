@@ -6,10 +6,13 @@ import { judgeBoxRequest } from "../agent/rules/joining.ts";
 import { withBox } from "../agent/rules/record-edits.ts";
 import { fingerprintOf } from "../agent/runtime/fingerprint.ts";
 import { operating } from "./connected.ts";
+import { dryRun, dryRunOption } from "./dry-run.ts";
 import { readText, requireAbsent, writeJson } from "./files.ts";
+import { foresee, foreseeRecord } from "./foresee.ts";
 import { client, clientOption, command, optionsOf } from "./options.ts";
 import { result } from "./output.ts";
 import { changeRecord, reason, reasonOption } from "./record-change.ts";
+import type { Step } from "./steps.ts";
 
 export type RequestFile = z.infer<ReturnType<typeof z.json>>;
 
@@ -38,18 +41,26 @@ export function answerLines({ body: { box, record } }: BoxAnswer, out: string): 
   ];
 }
 
+function* approveSteps(one: Client, request: RequestFile, out: string): Generator<Step> {
+  const { by, body } = judgeBoxRequest(request, one.record);
+  yield { ...foreseeRecord(one, withBox({ id: by, ...body })), box: by };
+  yield { step: "answer", state: "would change", file: out };
+}
+
 export function approveCommand(): Command {
   return command("approve", "let a box in: takes its request, writes the site's answer; once the record is sealed people approve that", [
-    "site approve box-1.request.json --out box-1.answer.json", "site approve box-6.request.json --out box-6.answer.json --reason 'a spare for the annex'",
+    "site approve box-1.request.json --out box-1.answer.json", "site approve box-6.request.json --out box-6.answer.json --dry-run", "site approve box-6.request.json --out box-6.answer.json --reason 'a spare for the annex'",
   ])
     .argument("<request>", "file of `shardkeep box request`")
     .option("--out <file>", "where the answer goes")
     .addOption(reasonOption())
+    .option(...dryRunOption)
     .option(...clientOption)
     .action(async (file: string, _: unknown, from: Command) => {
-      const options = optionsOf(from, z.strictObject({ ...client, ...reason, out: z.string() }));
+      const options = optionsOf(from, z.strictObject({ ...client, ...reason, ...dryRun, out: z.string() }));
       requireAbsent(options.out);
       const request = readRequest(file);
+      if (options.dryRun) return await foresee(options, {}, (one) => approveSteps(one, request, options.out));
       const answer = await operating(options.client, (one, signal) => approve(one, request, options.reason, signal));
       writeJson(options.out, answer);
       const { box, record } = answer.body;

@@ -6,14 +6,17 @@ import type { Client } from "../agent/client/index.ts";
 import { ClientError } from "../agent/client/errors.ts";
 import { id } from "../agent/protocol/primitives.ts";
 import { judgeBoxRequest } from "../agent/rules/joining.ts";
-import { withoutBox } from "../agent/rules/record-edits.ts";
+import { nextBody, withBox, withoutBox } from "../agent/rules/record-edits.ts";
 import { ShardkeepError } from "../agent/runtime/errors.ts";
-import { answerLines, approve, readRequest } from "./box-approve.ts";
+import { answerLines, approve, readRequest, type RequestFile } from "./box-approve.ts";
 import { operating } from "./connected.ts";
+import { dryRun, dryRunOption } from "./dry-run.ts";
 import { requireAbsent, writeJson } from "./files.ts";
+import { foresee, foreseeRecord, foreseeReshard } from "./foresee.ts";
 import { argument, client, clientOption, command, optionsOf } from "./options.ts";
 import { note, result } from "./output.ts";
 import { changeRecord, linesOf, reason, reasonOption, type Changed } from "./record-change.ts";
+import type { Step } from "./steps.ts";
 
 const lookMs = 500;
 /** So long a box that is there may take to destroy its old shards; one that is gone never does. */
@@ -56,6 +59,17 @@ async function retire(one: Client, box: string, why: string, signal: AbortSignal
   return { ...made, exposed };
 }
 
+async function* retireSteps(one: Client, box: string): AsyncGenerator<Step> {
+  const { body } = one.record;
+  if (body.retired?.includes(box) !== true) {
+    if (!body.boxes.some(({ id }) => id === box)) throw new ShardkeepError("UNKNOWN_BOX", `${box} is no box of this site`, { remedy: "`shardkeep status` lists the boxes" });
+    yield await foreseeReshard(one, box);
+    yield foreseeRecord(one, withoutBox(box));
+  } else {
+    yield { step: "record", state: "ok", version: body.version };
+  }
+}
+
 function retiredLines(box: string, made: Retired): string[] {
   return [
     ...linesOf(made, `${box} has retired`),
@@ -65,46 +79,74 @@ function retiredLines(box: string, made: Retired): string[] {
 }
 
 export function retireCommand(): Command {
-  return command("retire", "take a box out of the site for good: out of every key, then out of the record; people approve that", ["box retire box-3", "box retire box-3 --reason 'the annex is closed'"])
+  return command("retire", "take a box out of the site for good: out of every key, then out of the record; people approve that", ["box retire box-3 --dry-run", "box retire box-3 --reason 'the annex is closed'"])
     .argument("<box>")
     .addOption(reasonOption())
+    .option(...dryRunOption)
     .option(...clientOption)
     .action(async (name: string, _: unknown, from: Command) => {
-      const options = optionsOf(from, z.strictObject({ ...client, ...reason }));
+      const options = optionsOf(from, z.strictObject({ ...client, ...reason, ...dryRun }));
       const box = argument(from, "BOX", id, name);
+      if (options.dryRun) return await foresee(options, { box }, (one) => retireSteps(one, box));
       const made = await operating(options.client, (one, signal) => retire(one, box, options.reason ?? `box retire ${box}`, signal));
       result(options.json, { box, ...made }, retiredLines(box, made));
     });
 }
 
+interface Replacing { readonly old: string; readonly request: RequestFile; readonly out: string }
+
+/** The name of the new box, and whether its answer was written: that one is good as long as it lies there, another one would make it worthless. */
+function newBox(one: Client, { old, request, out }: Replacing): { readonly id: string; readonly zone: string; readonly key: string; readonly isAnswered: boolean } {
+  const { by, body } = judgeBoxRequest(request, one.record);
+  if (by === old) throw new ShardkeepError("NAME_TAKEN", `the request is of ${old} itself`, { remedy: "give the new box another name: old shards go by the old one's" });
+  const isAnswered = existsSync(out) && one.record.body.boxes.some((box) => box.id === by);
+  if (!isAnswered) requireAbsent(out);
+  return { id: by, zone: body.zone, key: body.key, isAnswered };
+}
+
+async function* replaceSteps(one: Client, replacing: Replacing): AsyncGenerator<Step> {
+  const box = newBox(one, replacing);
+  const isIn = foreseeRecord(one, withBox(box), `record: ${box.id} in`);
+  yield isIn;
+  yield { step: "answer", state: box.isAnswered ? "ok" : "would change", file: replacing.out };
+  const { boxes } = await one.status();
+  yield { step: `${box.id} ready`, state: boxes.some(({ box: id, state }) => id === box.id && state === "ready") ? "ok" : "would change" };
+  if (one.record.body.retired?.includes(replacing.old) === true) return;
+  yield await foreseeReshard(one, replacing.old, box);
+  const then = isIn.state === "ok" ? one : { config: one.config, record: { ...one.record, body: nextBody(one.record, withBox(box)) } };
+  yield foreseeRecord(then, withoutBox(replacing.old), `record: ${replacing.old} out`);
+}
+
+async function replace(one: Client, replacing: Replacing, why: string | undefined, signal: AbortSignal): Promise<{ next: string; made: Retired }> {
+  const { old, request, out } = replacing;
+  const { id: by, isAnswered } = newBox(one, replacing);
+  const said = why ?? `box replace ${old} by ${by}`;
+  if (!isAnswered) {
+    const answer = await approve(one, request, said, signal);
+    writeJson(out, answer);
+    for (const line of answerLines(answer, out)) note(line);
+  }
+  await until(signal, async () => ((await one.status()).boxes.some(({ box, state }) => box === by && state === "ready") ? undefined : `waiting for ${by}: accept the answer there and start its agent`));
+  return { next: by, made: await retire(one, old, said, signal) };
+}
+
 /** Each half may be cut off, and the same command goes on with what is left to do. */
 export function replaceCommand(): Command {
   return command("replace", "put a new box in the place of an old one: lets the new one in, waits for it, then retires the old one", [
-    "box replace box-3 box-6.request.json --out box-6.answer.json --reason 'fan broken'",
+    "box replace box-3 box-6.request.json --out box-6.answer.json --dry-run", "box replace box-3 box-6.request.json --out box-6.answer.json --reason 'fan broken'",
   ])
     .argument("<box>", "the old one")
     .argument("<request>", "file of `shardkeep box request` at the new one")
     .option("--out <file>", "where the answer for the new one goes")
     .addOption(reasonOption())
+    .option(...dryRunOption)
     .option(...clientOption)
     .action(async (name: string, file: string, _: unknown, from: Command) => {
-      const options = optionsOf(from, z.strictObject({ ...client, ...reason, out: z.string() }));
+      const options = optionsOf(from, z.strictObject({ ...client, ...reason, ...dryRun, out: z.string() }));
       const old = argument(from, "BOX", id, name);
-      const request = readRequest(file);
-      const { next, made } = await operating(options.client, async (one, signal) => {
-        const { by } = judgeBoxRequest(request, one.record);
-        if (by === old) throw new ShardkeepError("NAME_TAKEN", `the request is of ${old} itself`, { remedy: "give the new box another name: old shards go by the old one's" });
-        // An answer that was written is good as long as it lies there: another one would make it worthless.
-        const isAnswered = existsSync(options.out) && one.record.body.boxes.some((box) => box.id === by);
-        if (!isAnswered) {
-          requireAbsent(options.out);
-          const answer = await approve(one, request, options.reason ?? `box replace ${old} by ${by}`, signal);
-          writeJson(options.out, answer);
-          for (const line of answerLines(answer, options.out)) note(line);
-        }
-        await until(signal, async () => ((await one.status()).boxes.some(({ box, state }) => box === by && state === "ready") ? undefined : `waiting for ${by}: accept the answer there and start its agent`));
-        return { next: by, made: await retire(one, old, options.reason ?? `box replace ${old} by ${by}`, signal) };
-      });
+      const replacing = { old, request: readRequest(file), out: options.out };
+      if (options.dryRun) return await foresee(options, { retired: old }, (one) => replaceSteps(one, replacing));
+      const { next, made } = await operating(options.client, (one, signal) => replace(one, replacing, options.reason, signal));
       result(options.json, { box: next, retired: old, ...made }, [`${next} is in`, ...retiredLines(old, made)]);
     });
 }

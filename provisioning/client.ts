@@ -6,12 +6,16 @@ import type { SiteRecord } from "../agent/protocol/site-record.ts";
 import { withClient, withoutClient } from "../agent/rules/record-edits.ts";
 import { ShardkeepError } from "../agent/runtime/errors.ts";
 import { fingerprintOf } from "../agent/runtime/fingerprint.ts";
+import { rehearse } from "../agent/runtime/rehearsal.ts";
 import { readRequest, type RequestFile } from "./box-approve.ts";
 import { operating } from "./connected.ts";
+import { dryRun, dryRunOption } from "./dry-run.ts";
 import { readText, requireAbsent, writeJson } from "./files.ts";
+import { foresee, foreseeRecord } from "./foresee.ts";
 import { argument, client, clientOption, command, group, json, optionsOf } from "./options.ts";
 import { note, result } from "./output.ts";
 import { changeRecord, linesOf, reason, reasonOption } from "./record-change.ts";
+import type { Step } from "./steps.ts";
 
 /** Before the seal the coordinator enters it together with its certificate. */
 async function enterClient(admin: Client, entry: ClientEntry, why: string, signal: AbortSignal): Promise<void> {
@@ -62,12 +66,12 @@ function acceptCommand(): Command {
 
 const ready = (name: string, file: string): string => `${name} is ready: shardkeep … --client ${file}`;
 
-interface Wanted {
+interface Asked {
   readonly id: string;
   readonly person: string | undefined;
   readonly out: string;
-  readonly enter: (entry: ClientEntry) => Promise<void>;
 }
+interface Wanted extends Asked { readonly enter: (entry: ClientEntry) => Promise<void> }
 /** As JSON, and in lines for people. */
 type Added = readonly [object, readonly string[]];
 
@@ -88,42 +92,76 @@ async function answerRequest(admin: Client, raw: RequestFile, { id: added, perso
   return [{ client: added, fingerprint, authority, out }, [`next, where ${added} runs: shardkeep client accept ${out} --folder FOLDER --authority ${authority}`]];
 }
 
+/** Keys that are not there yet are made aside and forgotten: their fingerprint says nothing. */
+async function* addSteps(one: Client, raw: RequestFile | undefined, { id: added, person, out }: Asked): AsyncGenerator<Step> {
+  const { entryOf, hasKeys, judgeClientRequest, requestClient } = await import("../agent/client/index.ts");
+  const { site } = one.config;
+  if (raw !== undefined) {
+    const { key } = judgeClientRequest(raw, site, added).body;
+    yield { ...foreseeRecord(one, withClient(entryOf(added, key, person))), fingerprint: fingerprintOf(key) };
+    yield { step: "answer", state: "would change", file: out };
+    return;
+  }
+  let key = "";
+  await rehearse(out, [], () => undefined, async ({ state }) => { key = (await requestClient(state, site, added)).body.key; });
+  const isMade = hasKeys(out);
+  yield { step: "keys", state: isMade ? "ok" : "would change", folder: out };
+  const { changes, ...entered } = foreseeRecord(one, withClient(entryOf(added, key, person)));
+  yield { ...entered, ...(changes === undefined ? {} : { changes: isMade ? changes : changes.map((line) => line.replace(fingerprintOf(key), "to be made")) }) };
+  yield { step: "client.yaml", state: "would change" };
+}
+
 function addCommand(): Command {
   return command("add", "a client's entry in the site record; once that is sealed people approve it. Its keys are made here, or by `client request` where it will run", [
     "client add alice-laptop --person alice --out alice-laptop", "client add payroll-service --request payroll-service.request --out payroll-service.answer",
+    "client add payroll-service --request payroll-service.request --out payroll-service.answer --dry-run",
   ])
     .argument("<id>")
     .option("--person <person>", "for whom it asks; without one it is a service")
     .option("--request <file>", "file of `client request`: then the answer goes to --out")
     .option("--out <path>", "its folder, with client.yaml ready to use; with --request the file of the answer")
     .addOption(reasonOption())
+    .option(...dryRunOption)
     .option(...clientOption)
     .action(async (name: string, _: unknown, from: Command) => {
-      const options = optionsOf(from, z.strictObject({ ...client, ...reason, person: id.optional(), request: z.string().optional(), out: z.string() }));
-      const added = argument(from, "ID", id, name);
+      const options = optionsOf(from, z.strictObject({ ...client, ...reason, ...dryRun, person: id.optional(), request: z.string().optional(), out: z.string() }));
+      const asked: Asked = { id: argument(from, "ID", id, name), person: options.person, out: options.out };
       if (options.request !== undefined) requireAbsent(options.out);
       const request = options.request === undefined ? undefined : readRequest(options.request);
+      if (options.dryRun) return await foresee(options, { client: asked.id }, (one) => addSteps(one, request, asked));
       const [said, lines] = await operating(options.client, (admin, signal) => {
-        const wanted: Wanted = { id: added, person: options.person, out: options.out, enter: (entry) => enterClient(admin, entry, options.reason ?? `client add ${added}`, signal) };
+        const wanted: Wanted = { ...asked, enter: (entry) => enterClient(admin, entry, options.reason ?? `client add ${asked.id}`, signal) };
         return request === undefined ? makeHere(admin, wanted) : answerRequest(admin, request, wanted);
       });
       result(options.json, said, lines);
     });
 }
 
+/** Throws UNKNOWN_CLIENT, LAST_ADMINISTRATOR. */
+function requireRemovable({ record }: Client, removed: string): void {
+  const { clients } = record.body;
+  if (!clients.some((known) => known.id === removed)) throw new ShardkeepError("UNKNOWN_CLIENT", `${removed} is no client of this site`, { remedy: "`shardkeep site show` lists the clients" });
+  // Who could change the record through nobody any more would have locked the site up.
+  if (!clients.some((known) => known.admin && known.id !== removed)) throw new ShardkeepError("LAST_ADMINISTRATOR", `${removed} is the only administrator`, { remedy: "make another client an administrator first: `site apply`" });
+}
+
+function* removeSteps(one: Client, removed: string): Generator<Step> {
+  requireRemovable(one, removed);
+  yield foreseeRecord(one, withoutClient(removed));
+}
+
 function removeCommand(): Command {
-  return command("remove", "take a client out of the record: it is out at once; once the record is sealed people approve that", ["client remove payroll-service", "client remove alice-laptop --reason 'lost on a train'"])
+  return command("remove", "take a client out of the record: it is out at once; once the record is sealed people approve that", ["client remove payroll-service --dry-run", "client remove alice-laptop --reason 'lost on a train'"])
     .argument("<id>")
     .addOption(reasonOption())
+    .option(...dryRunOption)
     .option(...clientOption)
     .action(async (name: string, _: unknown, from: Command) => {
-      const options = optionsOf(from, z.strictObject({ ...client, ...reason }));
+      const options = optionsOf(from, z.strictObject({ ...client, ...reason, ...dryRun }));
       const removed = argument(from, "ID", id, name);
+      if (options.dryRun) return await foresee(options, { client: removed }, (one) => removeSteps(one, removed));
       const made = await operating(options.client, (admin, signal) => {
-        const { clients } = admin.record.body;
-        if (!clients.some((known) => known.id === removed)) throw new ShardkeepError("UNKNOWN_CLIENT", `${removed} is no client of this site`, { remedy: "`shardkeep site show` lists the clients" });
-        // Who could change the record through nobody any more would have locked the site up.
-        if (!clients.some((known) => known.admin && known.id !== removed)) throw new ShardkeepError("LAST_ADMINISTRATOR", `${removed} is the only administrator`, { remedy: "make another client an administrator first: `site apply`" });
+        requireRemovable(admin, removed);
         return changeRecord(admin, {
           edit: withoutClient(removed), reason: options.reason ?? `client remove ${removed}`,
           unsealed: async () => (await admin.request("client-remove", { client: removed })).record,

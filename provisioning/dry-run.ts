@@ -3,7 +3,8 @@ import { exitCodes } from "../agent/runtime/config.ts";
 import { ShardkeepError } from "../agent/runtime/errors.ts";
 import type { Settled } from "./answers.ts";
 import { exitCodeFor, result } from "./output.ts";
-import { noteStep, perform, type Provisioning, type Step } from "./programs.ts";
+import { perform, type Provisioning } from "./programs.ts";
+import { noteStep, type Step } from "./steps.ts";
 
 export const dryRun = { dryRun: z.boolean().default(false) };
 export const dryRunOption = ["--dry-run", "say what would be done, step by step, and change nothing"] as const;
@@ -23,7 +24,12 @@ export async function rehearsal(json: boolean, program: Provisioning, args: read
       noteStep(step);
     }
   }
+  return foretold(json, steps);
+}
+
+/** Ends this process as a dry run: with 0, or as the first step that would fail ends it. */
+export function foretold(json: boolean, steps: readonly Step[], others: object = {}): never {
   const failed = steps.filter(({ state }) => state === "failed");
-  result(json, { ready: failed.length === 0, steps }, [failed.length === 0 ? "nothing was changed; without --dry-run it would go through" : `nothing was changed; mend first: ${failed.map(({ step }) => step).join(", ")}`]);
+  result(json, { ...others, ready: failed.length === 0, steps }, [failed.length === 0 ? "nothing was changed; without --dry-run it would go through" : `nothing was changed; mend first: ${failed.map(({ step }) => step).join(", ")}`]);
   process.exit(failed[0] === undefined ? exitCodes.ok : exitCodeFor(new ShardkeepError(failed[0].code ?? "", "")));
 }

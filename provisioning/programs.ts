@@ -2,8 +2,8 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { z } from "zod";
-import { note, StepError } from "./output.ts";
+import { StepError } from "./output.ts";
+import { noteStep, stepLine, type Step } from "./steps.ts";
 
 /** The compiled programs beside this one. */
 const programs = {
@@ -50,9 +50,6 @@ export function run(program: Program, args: readonly string[]): Promise<number> 
   });
 }
 
-const stepLine = z.looseObject({ step: z.string(), state: z.enum(["ok", "changed", "would change", "failed"]), code: z.string().optional(), message: z.string().optional(), remedy: z.string().optional() });
-export type Step = z.infer<typeof stepLine>;
-
 /** `NAME: CODE: message` and `next: remedy`, as agent/runtime/main.ts prints an error. */
 const failureText = /^[^:]+: ([A-Z][A-Z_]+): ([^]*?)(?:\n {2}next: ([^]*))?$/;
 
@@ -60,14 +57,6 @@ const failureText = /^[^:]+: ([A-Z][A-Z_]+): ([^]*?)(?:\n {2}next: ([^]*))?$/;
 export interface Performed {
   readonly steps: readonly Step[];
   readonly failure: StepError | undefined;
-}
-
-/** Shows a step to whoever waits for it; what failed is said in full where no error follows. */
-export function noteStep({ step, state, code, message, remedy, ...others }: Step, inFull = true): void {
-  const width = inFull ? "would change".length : "changed".length;
-  const said = state !== "failed" ? Object.entries(others).map(([key, value]) => `  ${key} ${String(value)}`).join("") : inFull ? `  ${code ?? ""}: ${message ?? ""}` : "";
-  note(`  ${state.padEnd(width)}  ${step}${said}`);
-  if (inFull && remedy !== undefined) note(`  ${" ".repeat(width)}  next: ${remedy}`);
 }
 
 /** Runs a provisioning program, with `input` on its stdin, and gives its steps to `show` as they come. */

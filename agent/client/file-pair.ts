@@ -19,6 +19,12 @@ export type ClientEntry = SiteRecordBody["clients"][number];
 
 const filesOf = (folder: string) => ({ signing: join(folder, "signing.key"), tls: join(folder, "tls.key"), certificate: join(folder, "tls.crt"), ca: join(folder, "ca.crt"), config: join(folder, "client.yaml") });
 
+/** Whether a client's keys are in `folder`, with or without an answer. */
+export function hasKeys(folder: string): boolean {
+  const { signing, tls } = filesOf(folder);
+  return existsSync(signing) && existsSync(tls);
+}
+
 /** Makes a client's keys in `folder`, which they never leave, or finds them there; gives what is public of them. Throws CLIENT_EXISTS. */
 export async function requestClient(folder: string, site: string, id: string): Promise<ClientRequest> {
   const { signing, tls, config } = filesOf(folder);
@@ -41,12 +47,17 @@ export function judgeClientRequest(raw: unknown, site: string, id: string): Clie
   return request;
 }
 
+/** What the site record says of a client that is no administrator; without a person it is a service. */
+export function entryOf(id: string, key: string, person: string | undefined): ClientEntry {
+  return { id, key, admin: false, ...(person === undefined ? {} : { person }) };
+}
+
 /** Through an administrator: `enter` brings the entry into the record of a sealed site first, by people's fingers. */
 export async function admitClient(
   admin: Pick<Client, "request" | "config">, { by: id, body: { key, tlsKey } }: ClientRequest, person: string | undefined, enter: (entry: ClientEntry) => Promise<unknown>,
 ): Promise<ClientAnswer> {
   const { site, broker, coordinator, authority } = admin.config;
-  const entry = { id, key, admin: false, ...(person === undefined ? {} : { person }) };
+  const entry = entryOf(id, key, person);
   await enter(entry);
   return { type: "client-answer", site, client: id, broker, coordinator, authority, ...await admin.request("client-approve", { ...entry, tlsKey }) };
 }
@@ -67,7 +78,7 @@ export function parseClientAnswer(text: string): ClientAnswer {
 export function acceptClient(folder: string, answer: ClientAnswer, expected?: string): string {
   const { site, client, broker, coordinator, authority } = answer;
   const files = filesOf(folder);
-  if (!existsSync(files.signing) || !existsSync(files.tls)) throw new ClientError("NOT_REQUESTED", `${folder} has no keys of a client`, { remedy: "shardkeep client request ID --site SITE --folder FOLDER --out REQUEST" });
+  if (!hasKeys(folder)) throw new ClientError("NOT_REQUESTED", `${folder} has no keys of a client`, { remedy: "shardkeep client request ID --site SITE --folder FOLDER --out REQUEST" });
   if (expected !== undefined && !isMeant(authority, expected)) {
     throw new ClientError("AUTHORITY_WRONG", `the answer names the authority ${fingerprintOf(authority)}, not the one that you named`, { remedy: "compare with `shardkeep site show` at the administrator's; if that says the same, somebody exchanged the file" });
   }

@@ -20,7 +20,7 @@ import { systemRandom } from "../runtime/random.ts";
 import type { ClientParts } from "./client.ts";
 
 export { addClient, type NewClient } from "./add.ts";
-export { acceptClient, admitClient, judgeClientRequest, parseClientAnswer, requestClient, type ClientEntry } from "./file-pair.ts";
+export { acceptClient, admitClient, entryOf, hasKeys, judgeClientRequest, parseClientAnswer, requestClient, type ClientEntry } from "./file-pair.ts";
 export type { RecordChange } from "./change-record.ts";
 export { mosquittoAcl } from "../mqtt/mosquitto.ts";
 export { connectClient, type Client, type ClientParts } from "./client.ts";
