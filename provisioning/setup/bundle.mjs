@@ -26,6 +26,14 @@ const banner = { js: [
   'const ownDist = import.meta.url.slice(0, import.meta.url.lastIndexOf("/dist/") + "/dist/".length);',
 ].join("\n") };
 
+/** Zod brings what it says in fifty languages, a third of it; it is asked for one. */
+const oneLanguage = {
+  name: "one-language",
+  setup(bundle) {
+    bundle.onLoad({ filter: /zod\/v4\/locales\/index\.js$/ }, () => ({ contents: 'export { default as en } from "./en.js";' }));
+  },
+};
+
 /** A module goes on looking for its neighbours where tsc would have put it. */
 const inItsPlace = {
   name: "in-its-place",
@@ -42,5 +50,5 @@ const inItsPlace = {
 
 await build({
   absWorkingDir: root, entryPoints: programs.map((program) => `${program}.ts`), outdir: "dist", outbase: root, allowOverwrite: true,
-  bundle: true, platform: "node", format: "esm", target: "node20", banner, plugins: [inItsPlace, native], logLevel: "warning",
+  bundle: true, platform: "node", format: "esm", target: "node20", banner, plugins: [inItsPlace, native, oneLanguage], logLevel: "warning",
 });

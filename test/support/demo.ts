@@ -32,11 +32,9 @@ export const usualScenarios = [
   "use", "wrong-finger", "not-permitted", "wrong-resource", "compromised-hsm", "replayed-evidence", "swapped-request", "lying-coordinator",
   "two-requests", "two-holders-down", "three-holders-down", "rollback-record", "record-change",
 ];
-/** Played by `npm run test:slow`. The same in one process, on a clock that is moved, are test/site/periodic.test.ts and recovery.test.ts. */
-export const slowScenarios = ["lost-administrators", "periodic"];
+/** Played by `npm run test:slow`. In every run the same is played in one process, on a clock that is moved: test/site/, test/simulation/. */
+export const slowScenarios = ["lost-administrators", "dies-after-prepared", "dies-after-activated", "jammed-to-the-floor", "periodic"];
 /** Played by test/site/demo-reshard.test.ts. */
-export const reshardScenarios = [
-  "lost-box", "returning-box", "lying-dealer", "coordinator-crash", "dies-after-prepared", "dies-after-activated", "our-network", "jammed-to-the-floor", "old-backup",
-];
+export const reshardScenarios = ["lost-box", "returning-box", "lying-dealer", "coordinator-crash", "our-network", "old-backup"];
 /** Played by test/site/demo-panel.test.ts. */
 export const panelScenarios = ["tamper", "confirm-button", "panel-unplugged", "replace-box"];

@@ -1,44 +1,8 @@
-import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { setTimeout } from "node:timers/promises";
-import t, { type Test } from "tap";
-import { root } from "#paths";
+import t from "tap";
 import { leftIn } from "../../support/doc-commands.ts";
-import "../../support/plain-children.ts";
-
-/** A program of ours as a user runs it; what it leaves in its temporary folder is looked at after. */
-function start(t: Test, folder: string, entry: string, args: readonly string[]) {
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== "NODE_OPTIONS"));
-  const child = spawn(process.execPath, [`${root}dist/provisioning/${entry}`, ...args], { cwd: folder, env: { ...env, TMPDIR: folder }, stdio: ["pipe", "pipe", "pipe"] });
-  t.teardown(() => child.kill("SIGKILL"));
-  const lines: string[] = [];
-  const said = { out: "" };
-  let heard: () => void = () => undefined;
-  child.stdout.setEncoding("utf8").on("data", (text: string) => { said.out += text; });
-  createInterface({ input: child.stderr }).on("line", (line) => { lines.push(line); heard(); });
-  const ended = new Promise<number | null>((resolve) => { child.once("close", (code) => { resolve(code); heard(); }); });
-  /** The first line on stderr from number `from` on that matches. */
-  const line = async (pattern: RegExp, from = 0): Promise<string> => {
-    for (;;) {
-      const found = lines.slice(from).find((one) => pattern.test(one));
-      if (found !== undefined) return found;
-      if (child.exitCode !== null) throw new Error(`no ${String(pattern)} in: ${lines.join("\n")}`);
-      await new Promise<void>((resolve) => { heard = resolve; });
-    }
-  };
-  return { child, said, lines, line, ended, type: (text: string) => { child.stdin.write(`${text}\n`); } };
-}
-
-const demo = (t: Test, folder: string, ...args: string[]): ReturnType<typeof start> => start(t, folder, "demo/main.js", args);
-
-function temporary(t: Test, name = "demo-"): string {
-  const folder = mkdtempSync(join(tmpdir(), name));
-  t.teardown(() => { rmSync(folder, { recursive: true, force: true }); });
-  return folder;
-}
+import { demo, temporary } from "./running.ts";
 
 void t.test("the story, and then nothing is left", async (t) => {
   const folder = temporary(t);
@@ -63,35 +27,6 @@ void t.test("the story, and then nothing is left", async (t) => {
   }
   t.same(await leftIn(folder), [], "no process");
   t.same(readdirSync(folder), [], "no file");
-});
-
-void t.test("--interactive: from a pipe sensors are touched, boxes killed and revived", async (t) => {
-  const folder = temporary(t);
-  const { child, line, ended, type, lines } = demo(t, folder, "--interactive");
-  const client = (await line(/shardkeep --client \S+/)).replace(/.*--client (\S+).*/, "$1");
-  const say = async (text: string, answer: RegExp): Promise<string> => {
-    const from = lines.length;
-    type(text);
-    return await line(answer, from);
-  };
-  t.match(await say("status", /^key /), "key payroll: 3 of 5, 5 there");
-  await say("kill box-5", /^box-5 is dead/);
-  writeFileSync(join(folder, "plain"), "hello");
-  const encrypting = start(t, folder, "main.js", ["use", "encrypt", "--client", client, "--key", "payroll", "--resource", "payroll/x", "--reason", "test", "--in", "plain", "--out", "sealed"]);
-  await encrypting.line(/^waiting for officer at any sensor … 0 of 1, code \d{4}/);
-  // What lies on the sensor when the prompt comes does not count: a person would touch again.
-  while (encrypting.child.exitCode === null) {
-    await say("touch box-1 alice-index", /^alice-index at box-1/);
-    await Promise.race([encrypting.ended, setTimeout(4000)]);
-  }
-  t.equal(await encrypting.ended, 0, `four holders serve, a touch from the pipe approves: ${encrypting.lines.join("\n")}`);
-  t.ok(existsSync(join(folder, "sealed")));
-  await say("revive box-5", /^box-5 is back/);
-  t.match(await say("revive box-5", /^box-5 is/), "box-5 is running");
-  t.match(await say("touch box-9 alice-index", /^commands/), "commands");
-  child.stdin.end();
-  t.equal(await ended, 0, "the pipe's end ends the site");
-  t.same(await leftIn(folder), []);
 });
 
 void t.test("a site that does not get built: one line of JSON all the same, naming the step", async (t) => {
