@@ -12,7 +12,7 @@ export interface Redaction {
 }
 
 /** Anything that random bytes of this many characters would need to look like. */
-const least = { blob: 20, hex: 16 } as const;
+const least = { blob: 20, mixed: 32, hex: 16 } as const;
 
 const markOf = (blob: string, key: Uint8Array): string => `[redacted ${blob.length} characters, ${createHmac("sha256", key).update(blob).digest("hex").slice(0, 8)}]`;
 
@@ -52,8 +52,8 @@ const named = /\b(pin|password|passwd|secret|token[_-]?pin)(["']?\s*[=:]\s*)(?:"
 const inUrl = /(\/\/)[^\s/@]+@/g;
 /** Eight or more bytes as numbers, whatever stands between: a Buffer or an array as programs print them. */
 const numbers = [
-  /(?:\b[0-9a-f]{2}\b[\s,:-]*){8,}/gi,
-  /(?:\b\d{1,3}\b[\s,]*){8,}/g,
+  // Hexadecimal or decimal in one: eight of two digits on end are both, and what stands around them would be left over.
+  /(?:\b(?:[0-9a-f]{2}|\d{1,3})\b[\s,:-]*){8,}/gi,
   /(?:"?\b\d+"?\s*:\s*\d{1,3}\b[\s,]*){8,}/g,
 ];
 /** Wrapped base64 goes on in the next lines, and ends in a short one. */
@@ -64,7 +64,13 @@ const mostEscapes = 3;
 const noText = /\uFFFD|[^\P{Cc}\t]/u;
 
 /** Words, names and paths have no such mix; random bytes of twenty characters nearly always do. A device's path may, and helps. */
-const isBlob = (text: string): boolean => !text.startsWith("/dev/") && text.length >= least.blob && /[a-z]/.test(text) && /[A-Z]/.test(text) && /[0-9+_]/.test(text);
+const isBlob = (text: string): boolean => !text.startsWith("/dev/") && text.length >= least.blob && /[a-z]/.test(text) && /[A-Z]/.test(text) && (/[0-9+_]/.test(text) || isMixed(text));
+
+/** Letters alone, as one in a thousand base64 texts of a key has: no name has a quarter of each case. */
+function isMixed(text: string): boolean {
+  const quarter = text.length / 4;
+  return text.length >= least.mixed && text.replace(/[^A-Z]/g, "").length >= quarter && text.replace(/[^a-z]/g, "").length >= quarter;
+}
 
 /** Text that was read as UTF-8. Lines stay lines; one with bytes that are no text goes whole. */
 export function redacted(text: string, { publics, key }: Pick<Redaction, "publics" | "key">): string {

@@ -39,15 +39,16 @@ async function bridge(t: { teardown: (task: () => unknown) => void }, path: stri
   return { bridge: made, statuses, stateFile };
 }
 
-/** On a busy machine our end of the line may answer too late; whoever pairs tries again. */
-async function paired(made: BridgeProcess, tries = 3): Promise<SensorStatus> {
+/** On a busy machine our end of the line may answer too late; whoever asks tries again. */
+async function again<T>(ask: () => Promise<T>, tries = 3): Promise<T> {
   try {
-    return await made.pair();
+    return await ask();
   } catch (error) {
     if (tries === 1 || !(isNamed(error) && error.retryable)) throw error;
-    return await paired(made, tries - 1);
+    return await again(ask, tries - 1);
   }
 }
+const paired = (made: BridgeProcess): Promise<SensorStatus> => again(() => made.pair());
 
 void t.test("the process: pair, enrol, identify, busy, cancel, export, import, remove", async (t) => {
   const { module, pty } = moduleOnPty(t);
@@ -73,12 +74,12 @@ void t.test("the process: pair, enrol, identify, busy, cancel, export, import, r
   await made.cancel({ prompt: "two" });
   t.same(await waiting, { outcome: "cancelled" });
 
-  const template = await made.exportTemplate({ slot: 0 });
-  await made.importTemplate({ slot: 5, template });
+  const template = await again(() => made.exportTemplate({ slot: 0 }));
+  await again(() => made.importTemplate({ slot: 5, template }));
   t.match(await made.status(), { templates: 2 });
-  await made.remove({ slot: 5 });
+  await again(() => made.remove({ slot: 5 }));
   t.match(await made.status(), { templates: 1 });
-  await made.light({ state: "waiting" });
+  await again(() => made.light({ state: "waiting" }));
   t.equal(module.lights.length, 1);
 });
 

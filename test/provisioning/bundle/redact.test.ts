@@ -10,7 +10,8 @@ const secretOf = (bytes: Uint8Array, what = "secret"): Secret => ({ what, bytes:
 
 /** How a program in haste writes bytes into a log. */
 const writings: [string, (bytes: Buffer) => Buffer | string][] = [
-  ["raw", (bytes) => bytes], ["hex", (bytes) => bytes.toString("hex")], ["HEX", (bytes) => bytes.toString("hex").toUpperCase()],
+  // A line's end among them would make two lines, and of the second nothing says that it is no text.
+  ["raw", (bytes) => Buffer.from(bytes.map((byte) => (byte === 10 ? 0 : byte)))], ["hex", (bytes) => bytes.toString("hex")], ["HEX", (bytes) => bytes.toString("hex").toUpperCase()],
   ["base64", (bytes) => bytes.toString("base64")], ["base64url", (bytes) => bytes.toString("base64url")],
   ["colons", (bytes) => bytes.toString("hex").replace(/..(?=.)/g, "$&:")], ["a Buffer", (bytes) => inspect(bytes)], ["an array", (bytes) => inspect(new Uint8Array(bytes))],
   ["JSON of numbers", (bytes) => JSON.stringify([...bytes])], ["JSON of an array", (bytes) => JSON.stringify(new Uint8Array(bytes))], ["JSON of a Buffer", (bytes) => JSON.stringify(bytes)],
@@ -36,6 +37,19 @@ void t.test("bytes that nobody knows, in every writing", (t) => {
     const text = clean(log, redaction);
     t.same(traces(text, secret), [], `${how}: ${text}`);
   }), { numRuns: 400 });
+  t.end();
+});
+
+void t.test("a key whose base64 has letters alone", (t) => {
+  t.match(clean(Buffer.from("x=IRAaCzzPKPhyPgsGMPSyBDxCaDkmLAaEqfxFlTZlkZx"), redaction), /^x=\[redacted 43 characters/);
+  t.equal(clean(Buffer.from("/usr/lib/SoftHSM/softhsm/LibraryOfTheModuleOfTheToken"), redaction), "/usr/lib/SoftHSM/softhsm/LibraryOfTheModuleOfTheToken");
+  t.end();
+});
+
+void t.test("decimals among which some look hexadecimal, and the other way round", (t) => {
+  const both = Buffer.from([210, 140, 33, 44, 55, 66, 77, 88, 99, 11, 161, 14, 151, 218, 234, 172]);
+  t.equal(clean(Buffer.from(`[${[...both].join(",")}]`), redaction), "[[redacted bytes]]");
+  t.equal(clean(Buffer.from("de ad 12 34 56 78 90 12 34 56 be ef"), redaction), "[redacted bytes]");
   t.end();
 });
 
