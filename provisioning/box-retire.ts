@@ -22,6 +22,9 @@ const lookMs = 500;
 /** So long a box that is there may take to destroy its old shards; one that is gone never does. */
 const destroyMs = 30_000;
 
+/** With no more old holders than the threshold nothing is proven by the re-shard itself (protocol.md §7). */
+const proveIt = "re-sharded by as few holders as the threshold; the new shards count when the key was used once: open something that is sealed with it";
+
 interface Retired extends Changed {
   /** Keys of which old shards are not proven destroyed at the box. */
   readonly exposed: readonly string[];
@@ -48,8 +51,9 @@ async function retire(one: Client, box: string, why: string, signal: AbortSignal
     const held = (await one.status()).keys.filter(({ holders }) => holders.includes(box));
     if (held.length === 0) return undefined;
     const stuck = held.find(({ held: why }) => why !== null && why !== "window" && why !== "absent");
-    return stuck === undefined ? `${held.length} key(s) are re-sharded without ${box}`
-      : `${held.length} key(s) wait: ${stuck.key} is held, ${String(stuck.held)}; join another box, or \`shardkeep key reshard ${stuck.key} --size\` (docs/operations.md). Ctrl-C ends the wait, the same command goes on`;
+    if (stuck !== undefined) return `${held.length} key(s) wait: ${stuck.key} is held, ${String(stuck.held)}; join another box, or \`shardkeep key reshard ${stuck.key} --size\` (docs/operations.md). Ctrl-C ends the wait, the same command goes on`;
+    const unproven = held.filter(({ reshard }) => reshard === "unproven");
+    return unproven.length === 0 ? `${held.length} key(s) are re-sharded without ${box}` : `${unproven.map(({ key }) => key).join(", ")}: ${proveIt}`;
   });
   const exposedAt = async (): Promise<string[]> => (await one.status()).keys.filter(({ exposures }) => exposures.some(({ open }) => open.includes(box))).map(({ key }) => key);
   const patience = performance.now() + destroyMs;

@@ -63,14 +63,17 @@ export async function foreseeReshard(one: Client, box: string, joining?: { reado
   const views: BoxView[] = boxes.map(({ box: id, zone, state }) => (
     { box: id, zone, live: state === "ready", steady: state === "ready", out: id === box || state === "quarantined" ? "quarantined" : state === "lost" ? "lost" : null }));
   if (joining !== undefined && !boxes.some(({ box: id }) => id === joining.id)) views.push({ box: joining.id, zone: joining.zone, live: true, steady: true, out: null });
+  const toProve: string[] = [];
   const wish = { ...plain, zonesLimited: one.record.body.noZoneHoldsThreshold === true };
   for (const { key } of held) {
     const { record } = await one.request("key-show", { key });
     const proposal = proposeReshard(record, views, wish);
+    // With no more witnesses than the threshold its new shards are proven by a use (protocol.md §7).
+    if (proposal.kind === "plan" && proposal.witnesses.length === record.threshold) toProve.push(key);
     // A holder that is only away comes back by itself.
     if (proposal.kind === "hold" && proposal.why !== "absent") {
       return failedStep("re-sharding", new ShardkeepError("RESHARD_HELD", `${key} would be held, ${proposal.why}`, { remedy: `join another box first, or \`shardkeep key reshard ${key} --size\` (docs/operations.md)` }));
     }
   }
-  return { step: "re-sharding", state: "would change", keys: held.length };
+  return { step: "re-sharding", state: "would change", keys: held.length, ...(toProve.length === 0 ? {} : { "then to be used once": toProve }) };
 }

@@ -42,7 +42,8 @@ export function exitWithParent(): void {
 
 /** Says something to the parent without being asked. `ready` ends the supervisor's wait for the start. */
 export function tellParent(event: string, value: unknown = null): void {
-  if (process.connected) process.send?.({ event, value });
+  // A parent that dies this very moment hears nothing; {@link exitWithParent} sees to the rest.
+  if (process.connected) process.send?.({ event, value }, undefined, undefined, () => undefined);
 }
 
 /** Answers the parent's calls with `handlers`; anything malformed is refused by name. */

@@ -3,6 +3,7 @@
 exec > /out/log 2>&1
 set -x
 authority=
+recovery=
 deb=$(ls /out/shardkeep_*.deb)
 
 check() { # WHAT COMMAND…
@@ -38,7 +39,7 @@ cd /out || exit
 # A section of docs/field-guide.md, with what an earlier one has defined, and what was typed.
 guide() {
   rm "/out/guide/todo/$1"
-  bash -e <(sed -n '/^admin()/p' /out/guide/the-site; echo "authority=$authority"; cat "/out/guide/$1")
+  bash -e <(sed -n '/^admin()/p' /out/guide/the-site; echo "authority=$authority recovery=$recovery"; cat "/out/guide/$1")
 }
 mkdir /out/guide/todo && cp /out/guide/[a-z]*-* /out/guide/install /out/guide/pin /out/guide/start /out/guide/todo/
 
@@ -90,8 +91,6 @@ check "the coordinator knows it" heard
 check "guide: a client" guide a-client-of-an-integrator
 check "which may ask" shardkeep status --client /etc/payroll/client.yaml
 check "everything outside its folder is read-only to it" bash -c "! nsenter -t $(main $box) -m touch /etc/shardkeep/x"
-check "the guide was followed to its end" [ "$(ls /out/guide/todo)" = "" ]
-
 # Debian's Mosquitto under the drop-in.
 mkdir /etc/systemd/system/mosquitto.service.d
 cp /usr/share/shardkeep/mosquitto/hardening.conf /etc/systemd/system/mosquitto.service.d/shardkeep.conf
@@ -150,28 +149,16 @@ for n in 2 3; do
 done
 ready() { for ((n = 0; n < 60; n++)); do [ "$(admin status | grep -c 'ready (emulated)')" = 3 ] && return; sleep 1; done; admin status; return 1; }
 check "three boxes and their sensors are ready" ready
-cat > /tmp/policy.yaml <<'END'
-roles: [officer]
-people: [{id: alice, roles: [officer]}, {id: bob, roles: [officer]}]
-clients: []
-rules:
-  - {key: payroll, operations: [create], require: [{role: officer, people: 2}]}
-  - {key: payroll, resource: "payroll/**", operations: [wrap, unwrap], require: [{role: officer, people: 2}]}
-  - {key: site, operations: [record], require: [{role: officer, people: 2}]}
-END
-check "policy" admin site apply /tmp/policy.yaml
-fingers box-1:alice-index
-check "alice" admin person add alice --finger index --box box-1
-go_away
-fingers box-2:bob-index
-check "bob" admin person add bob --finger index --box box-2
-go_away
-check "the seal" admin site seal
+check "guide: recovery cards" guide recovery-cards
+recovery=$(cat /dev/shm/cards/card-*.txt | shardkeep site recovery-check --json | sed 's/.*"key":"\([^"]*\)".*/\1/')
+rm -r /dev/shm/cards
 fingers box-1:alice-index box-2:bob-index
-check "a key, 2 of 3" admin key create payroll --threshold 2 --holders box-1,box-2,box-3
+check "guide: the ceremony, to the first key" guide the-ceremony
+check "a file there and back" cmp $state/plant/trial $state/plant/trial.opened
 echo 'alice 5000' | sudo -u shardkeep tee $state/plant/march.csv
 check "a file is sealed" admin seal $state/plant/march.csv --key payroll --resource payroll/march
 go_away
+check "guide: keep the coordinator" guide keep-the-coordinator
 admin key reshard payroll &
 sleep 0.3
 systemctl kill -s KILL shardkeep-agent@box-3
@@ -181,6 +168,58 @@ fingers box-1:alice-index box-2:bob-index
 check "and the file opens" admin open $state/plant/march.csv.sealed --out $state/plant/opened.csv --reason test
 go_away
 check "as it was" cmp $state/plant/march.csv $state/plant/opened.csv
+
+# A box whose PIN is lost ends, and its machine joins as another in its place.
+rm $state/box-3/pin
+check "guide: a lost PIN" guide a-lost-pin
+# It is the same machine, with the same sensor.
+sed -i 's|emulated/box-4|emulated/box-3|' /etc/shardkeep/box-4.yaml
+joins() {
+  until [ -e $state/plant/box-4.answer ]; do sleep 0.2; done
+  sleep 0.5
+  sudo -u shardkeep shardkeep box accept $state/plant/box-4.answer --config /etc/shardkeep/box-4.yaml --authority "$authority"
+  systemctl enable --now shardkeep-agent@box-4
+  # Two holders are left of three: the new shards count when the key was used.
+  until admin status --json | grep -q '"reshard":"unproven"'; do sleep 0.5; done
+  admin open $state/plant/march.csv.sealed --out $state/plant/proof.csv --reason 'proves the new shards'
+}
+fingers box-1:alice-index box-2:bob-index
+joins &
+check "guide: another box in its place" guide another-box-in-its-place
+go_away
+check "it holds the key, and its new sensor is ready" ready
+fingers box-1:alice-index box-2:bob-index box-3:alice-index
+check "a finger of alice's there too, which people approve" admin person add alice --finger index --box box-4
+go_away
+
+# The coordinator is gone; then the whole site but for two boxes.
+check "guide: keep the coordinator, as it is now" bash -c "rm /media/usb/plant.backup && bash -e /out/guide/keep-the-coordinator"
+lose() { # NAME UNIT…
+  systemctl disable --now "$2"
+  mkdir -p /lost && mv $state/"$1" /etc/shardkeep/"$1".yaml /lost
+}
+lose plant $site
+check "guide: the coordinator is gone" guide the-coordinator-is-gone
+check "all boxes are there again" ready
+check "guide: keep a box" guide keep-a-box
+systemctl stop shardkeep-agent@box-2
+sudo -u shardkeep shardkeep backup --config /etc/shardkeep/box-2.yaml --out $state/box-2.backup
+mv $state/box-2.backup /media/usb/
+rm -r /lost
+for n in 1 2 4; do lose box-$n shardkeep-agent@box-$n; done
+lose plant $site
+rm -f /etc/credstore.encrypted/shardkeep-*.pin
+check "the coordinator once more" bash -e /out/guide/the-coordinator-is-gone
+check "guide: a lost site" guide a-lost-site
+heard_of() { for ((n = 0; n < 60; n++)); do [ "$(admin status | grep -c 'ready (emulated)')" = "$1" ] && return; sleep 1; done; admin status; return 1; }
+check "two boxes of three are back" heard_of 2
+fingers box-1:alice-index box-2:bob-index
+check "and the file opens" admin open $state/plant/march.csv.sealed --out $state/plant/saved.csv --reason test
+go_away
+check "as it was before the fire" cmp $state/plant/march.csv $state/plant/saved.csv
+check "the guide was followed to its end" [ "$(ls /out/guide/todo)" = "" ]
+for n in 4; do mv /lost/box-$n $state/; mv /lost/box-$n.yaml /etc/shardkeep/; systemctl enable --now shardkeep-agent@box-$n; done
+check "a box that was only lost is one again" ready
 
 # Upgrade in place.
 before=$(main $box)

@@ -52,8 +52,9 @@ function run(root, out) {
   cpSync(join(import.meta.dirname, "probe.sh"), join(out, "probe.sh"));
   writeFileSync(join(root, "etc/systemd/system/probe.service"), unit);
   must("systemctl", [`--root=${root}`, "enable", "probe.service"]);
+  // As process 1 of a name space of its own: what is late is ended with all that it has started.
   spawnSync("unshare", [
-    "--mount", "--propagation", "private", "--", "sh", "-c", boot, "sh",
+    "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "--", "sh", "-c", boot, "sh",
     "systemd-nspawn", "--quiet", `--directory=${root}`, "--register=no", "--keep-unit", "--private-network", "--console=pipe", `--bind=${out}:/out`, `--bind-ro=${project}:/opt/shardkeep`, "--boot",
   ], { stdio: "ignore", timeout: bootMs, killSignal: "SIGKILL" });
   return existsSync(join(out, "result")) ? readFileSync(join(out, "result"), "utf8").trim().split("\n") : [];

@@ -44,6 +44,9 @@ async function until(control: PanelControl, fits: (state: PanelState) => boolean
 /** In a report: flags, then the counter and the starts, each below 128. */
 const report = (flags: string, counter: number, starts: number): RegExp => new RegExp(`f0 0a 01 .. ${flags} ${hexOf([counter])} 00 00 00 00 ${hexOf([starts])} 00`, "i");
 
+/** No report stands where one should, wherever in it the bytes were lost. */
+const torn = /(?:^|F7 )(?!F0 (?:(?!F[07]).. ){36}F7)(?:.. ){37}/i;
+
 void t.test("a panel on a serial line of its own", async (t) => {
   const { child, banner, control } = await start("--cell");
   t.equal(readlinkSync(link).startsWith("/dev/pts/"), true);
@@ -65,7 +68,7 @@ void t.test("a panel on a serial line of its own", async (t) => {
   await control.noise("host", bytesOf("01 02 03"));
   await heard;
   await control.lose("host", 10);
-  await port.until(query, /^(?!F0)./);
+  await port.until(query, torn);
   await control.lose("panel", 1);
   await port.until(query, report("04", 3, 1));
   await control.reset();

@@ -34,16 +34,14 @@ export class Port {
     return hexOf(this.#bytes);
   }
 
-  /** Asks again and again until an answer fits: who has just started hears nothing. */
+  /** Asks again and again until what has come since fits: who has just started hears nothing. */
   async until(bytes: Uint8Array, wanted: RegExp): Promise<string> {
-    for (;;) {
-      this.#bytes = Buffer.alloc(0);
-      this.#port.write(bytes);
-      for (let n = 0; n < 20; n++) {
-        await pause(10);
-        if (wanted.test(hexOf(this.#bytes))) return hexOf(this.#bytes);
-      }
+    this.#bytes = Buffer.alloc(0);
+    for (let n = 0; !wanted.test(hexOf(this.#bytes)); n++) {
+      if (n % 20 === 0) this.#port.write(bytes);
+      await pause(10);
     }
+    return hexOf(this.#bytes);
   }
 
   async close(): Promise<void> {
