@@ -48,12 +48,30 @@ void t.test("administering a site from the command line", { skip: withoutSoftHsm
   const long = await shardkeep(["use", "encrypt", "--key", "payroll", "--resource", "a", "--reason", "x", "--client", admin], { input: new Uint8Array(65_537) });
   t.match(long, { code: 65, stderr: /PAYLOAD_TOO_LONG[^]*shardkeep seal/ });
 
+  await t.test("dry runs: what would change, and nothing does", async (t) => {
+    const dry = async (...args: string[]): Promise<object> => {
+      const { code, stdout } = await ask(...args, "--dry-run", "--json");
+      return { code, ...JSON.parse(stdout) as object };
+    };
+    t.match(await dry("client", "add", "laptop", "--person", "alice", "--out", at("laptop")), {
+      code: 0, client: "laptop", ready: true,
+      steps: [{ step: "keys", state: "would change" }, { step: "record", state: "would change", version: 3, changes: [/^\+ client laptop for alice, key to be made$/] }, { step: "client.yaml", state: "would change" }],
+    });
+    t.notOk(existsSync(at("laptop")), "no folder, no keys");
+    t.match(await dry("client", "add", "ghost", "--person", "nobody", "--out", at("ghost")), { code: 1, ready: false, steps: [{}, { state: "failed", code: "RECORD_INVALID" }, {}] });
+    t.match(await dry("client", "remove", "ghost"), { code: 1, error: { code: "UNKNOWN_CLIENT" } });
+    t.match(await dry("box", "retire", "box-9"), { code: 1, error: { code: "UNKNOWN_BOX" } });
+    t.match(JSON.parse((await ask("site", "show", "--json")).stdout), { body: { version: 2 } });
+  });
+
   await t.test("a second client", async (t) => {
     const added = await ask("client", "add", "laptop", "--person", "alice", "--out", at("laptop"));
     t.match(added, { code: 0, stdout: /laptop is ready/ });
     const own = at("laptop", "client.yaml");
     t.match(JSON.parse((await shardkeep(["status", "--json", "--client", own])).stdout), { siteRecord: { version: 3 } });
     t.match(await shardkeep(["site", "apply", at("policy.yaml"), "--client", own]), { code: 77, stderr: /NOT_PERMITTED: laptop is no administrator/ });
+    t.match(await shardkeep(["client", "remove", "laptop", "--dry-run", "--client", own]), { code: 77, stderr: /NOT_PERMITTED: laptop is no administrator/ });
+    t.match(await ask("client", "remove", "laptop", "--dry-run"), { code: 0, stderr: /would change {2}record {2}version 4 {2}changes - client laptop/, stdout: /^nothing was changed/ });
     for (const words of [["pause", "box-9", "--for", "1h"], ["resume", "box-9"], ["retire", "box-9"], ["identify", "box-9"]]) t.match(await shardkeep(["box", ...words, "--client", own]), { code: 77, stderr: /NOT_PERMITTED/ });
     t.match(await ask("client", "add", "laptop", "--out", at("laptop")), { code: 1, stderr: /CLIENT_EXISTS/ });
     t.match(await ask("client", "add", "laptop", "--out", at("laptop-2")), { code: 77, stderr: /NAME_TAKEN/ });
