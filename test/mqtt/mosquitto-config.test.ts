@@ -81,7 +81,8 @@ void t.test("as a fragment under Debian's own mosquitto.conf", { skip }, async (
   await new Promise((resolve) => { setTimeout(resolve, 500); });
   c.strictSame(await echo("after"), []);
   await Promise.all([box.client.endAsync(), coordinator.client.endAsync()]);
-  c.notMatch(log, /Error/);
+  // Whoever only looks whether it listens says nothing of TLS, and that is noted as an error of OpenSSL.
+  c.notMatch(log, /(?<!OpenSSL )Error/);
   const warnings = new Set(log.match(/Warning: .*/g));
   warnings.delete("Warning: Mosquitto should not be run as root/administrator.");
   const expected = ["coordinator/+", "site/+"].map((shared) => `Warning: ACL pattern 'shardkeep/v1/${shared}' does not contain '%c' or '%u'.`);
