@@ -15,7 +15,7 @@ import { requireAbsent, writeJson } from "./files.ts";
 import { foresee, foreseeRecord, foreseeReshard } from "./foresee.ts";
 import { argument, client, clientOption, command, optionsOf } from "./options.ts";
 import { note, result } from "./output.ts";
-import { changeRecord, linesOf, reason, reasonOption, type Changed } from "./record-change.ts";
+import { changeRecord, linesOf, reason, reasonOption, stepOf, type Changed } from "./record-change.ts";
 import type { Step } from "./steps.ts";
 
 const lookMs = 500;
@@ -28,6 +28,7 @@ const proveIt = "re-sharded by as few holders as the threshold; the new shards c
 interface Retired extends Changed {
   /** Keys of which old shards are not proven destroyed at the box. */
   readonly exposed: readonly string[];
+  readonly steps: readonly Step[];
 }
 
 /** Looks again and again, and says on stderr what changes; ends when `look` has nothing more to wait for. */
@@ -44,12 +45,14 @@ async function until(signal: AbortSignal, look: () => Promise<string | undefined
 /** Cut out of every key first, so that no key is weaker for it; then people take it out of the record. */
 async function retire(one: Client, box: string, why: string, signal: AbortSignal): Promise<Retired> {
   const { body } = one.record;
-  if (body.retired?.includes(box) === true) return { version: body.version, changes: [], code: null, exposed: [] };
+  if (body.retired?.includes(box) === true) return done({ version: body.version, changes: [], code: null }, 0, []);
   const { record } = await one.request("box-retire", { box });
-  if (!record.body.sealed) return { version: record.body.version, changes: [`- box ${box}`], code: null, exposed: [] };
+  if (!record.body.sealed) return done({ version: record.body.version, changes: [`- box ${box}`], code: null }, 0, []);
+  let resharded = 0;
   await until(signal, async () => {
     const held = (await one.status()).keys.filter(({ holders }) => holders.includes(box));
     if (held.length === 0) return undefined;
+    resharded = Math.max(resharded, held.length);
     const stuck = held.find(({ held: why }) => why !== null && why !== "window" && why !== "absent");
     if (stuck !== undefined) return `${held.length} key(s) wait: ${stuck.key} is held, ${String(stuck.held)}; join another box, or \`shardkeep key reshard ${stuck.key} --size\` (docs/operations.md). Ctrl-C ends the wait, the same command goes on`;
     const unproven = held.filter(({ reshard }) => reshard === "unproven");
@@ -60,8 +63,12 @@ async function retire(one: Client, box: string, why: string, signal: AbortSignal
   await until(signal, async () => ((await exposedAt()).length > 0 && performance.now() < patience ? `${box} destroys its old shards` : undefined));
   const exposed = await exposedAt();
   const made = await changeRecord(one, { edit: withoutBox(box), reason: why, unsealed: () => Promise.resolve(record) }, signal);
-  return { ...made, exposed };
+  return done(made, resharded, exposed);
 }
+
+const done = (made: Changed, keys: number, exposed: readonly string[]): Retired => ({
+  ...made, exposed, steps: [keys === 0 ? { step: "re-sharding", state: "ok" } : { step: "re-sharding", state: "changed", keys }, stepOf(made)],
+});
 
 async function* retireSteps(one: Client, box: string): AsyncGenerator<Step> {
   const { body } = one.record;
@@ -131,7 +138,8 @@ async function replace(one: Client, replacing: Replacing, why: string | undefine
     for (const line of answerLines(answer, out)) note(line);
   }
   await until(signal, async () => ((await one.status()).boxes.some(({ box, state }) => box === by && state === "ready") ? undefined : `waiting for ${by}: accept the answer there and start its agent`));
-  return { next: by, made: await retire(one, old, said, signal) };
+  const made = await retire(one, old, said, signal);
+  return { next: by, made: { ...made, steps: [{ step: "answer", state: isAnswered ? "ok" : "changed", file: out }, ...made.steps] } };
 }
 
 /** Each half may be cut off, and the same command goes on with what is left to do. */

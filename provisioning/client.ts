@@ -14,13 +14,13 @@ import { readText, requireAbsent, writeJson } from "./files.ts";
 import { foresee, foreseeRecord } from "./foresee.ts";
 import { argument, client, clientOption, command, group, json, optionsOf } from "./options.ts";
 import { note, result } from "./output.ts";
-import { changeRecord, linesOf, reason, reasonOption } from "./record-change.ts";
+import { changeRecord, linesOf, reason, reasonOption, stepOf, type Changed } from "./record-change.ts";
 import type { Step } from "./steps.ts";
 
 /** Before the seal the coordinator enters it together with its certificate. */
-async function enterClient(admin: Client, entry: ClientEntry, why: string, signal: AbortSignal): Promise<void> {
+async function enterClient(admin: Client, entry: ClientEntry, why: string, signal: AbortSignal): Promise<Changed> {
   const unsealed = (): Promise<SiteRecord> => Promise.resolve(admin.record);
-  await changeRecord(admin, { edit: withClient(entry), reason: why, unsealed }, signal);
+  return await changeRecord(admin, { edit: withClient(entry), reason: why, unsealed }, signal);
 }
 
 function requestCommand(): Command {
@@ -71,7 +71,7 @@ interface Asked {
   readonly person: string | undefined;
   readonly out: string;
 }
-interface Wanted extends Asked { readonly enter: (entry: ClientEntry) => Promise<void> }
+interface Wanted extends Asked { readonly enter: (entry: ClientEntry) => Promise<unknown> }
 /** As JSON, and in lines for people. */
 type Added = readonly [object, readonly string[]];
 
@@ -129,11 +129,13 @@ function addCommand(): Command {
       if (options.request !== undefined) requireAbsent(options.out);
       const request = options.request === undefined ? undefined : readRequest(options.request);
       if (options.dryRun) return await foresee(options, { client: asked.id }, (one) => addSteps(one, request, asked));
+      const steps: Step[] = [];
       const [said, lines] = await operating(options.client, (admin, signal) => {
-        const wanted: Wanted = { ...asked, enter: (entry) => enterClient(admin, entry, options.reason ?? `client add ${asked.id}`, signal) };
+        const enter = async (entry: ClientEntry): Promise<void> => { steps.push(stepOf(await enterClient(admin, entry, options.reason ?? `client add ${asked.id}`, signal))); };
+        const wanted: Wanted = { ...asked, enter };
         return request === undefined ? makeHere(admin, wanted) : answerRequest(admin, request, wanted);
       });
-      result(options.json, said, lines);
+      result(options.json, { ...said, steps: [...steps, { step: request === undefined ? "client.yaml" : "answer", state: "changed" }] }, lines);
     });
 }
 
@@ -167,7 +169,7 @@ function removeCommand(): Command {
           unsealed: async () => (await admin.request("client-remove", { client: removed })).record,
         }, signal);
       });
-      result(options.json, { client: removed, ...made }, [...linesOf(made, `${removed} is out`), "with Mosquitto: `shardkeep site acl --out FILE` and reload it; the embedded broker knows"]);
+      result(options.json, { client: removed, ...made, steps: [stepOf(made)] }, [...linesOf(made, `${removed} is out`), "with Mosquitto: `shardkeep site acl --out FILE` and reload it; the embedded broker knows"]);
     });
 }
 

@@ -8,6 +8,7 @@ import { operationFor } from "../agent/rules/record-step.ts";
 import { changesInWords } from "../agent/rules/record-words.ts";
 import { note } from "./output.ts";
 import { waiting } from "./progress.ts";
+import type { Step } from "./steps.ts";
 
 /** Shown to the people who approve; only a sealed record asks anybody. */
 export const reason = { reason: z.string().min(1).max(200).optional() };
@@ -65,6 +66,11 @@ export async function changeRecord(client: Client, { edit, reason: why, unsealed
   } finally {
     shown.end();
   }
+}
+
+/** What became of it, as a step: as a dry run says it. */
+export function stepOf({ changes }: Changed): Step {
+  return { step: "record", state: changes.length === 0 ? "ok" : "changed" };
 }
 
 /** The lines for people that end such a command. */

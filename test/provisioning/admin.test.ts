@@ -65,8 +65,8 @@ void t.test("administering a site from the command line", { skip: withoutSoftHsm
   });
 
   await t.test("a second client", async (t) => {
-    const added = await ask("client", "add", "laptop", "--person", "alice", "--out", at("laptop"));
-    t.match(added, { code: 0, stdout: /laptop is ready/ });
+    const added = await ask("client", "add", "laptop", "--person", "alice", "--out", at("laptop"), "--json");
+    t.match({ code: added.code, ...JSON.parse(added.stdout) as object }, { code: 0, client: "laptop", file: at("laptop", "client.yaml"), steps: [{ step: "record", state: "changed" }, { step: "client.yaml", state: "changed" }] });
     const own = at("laptop", "client.yaml");
     t.match(JSON.parse((await shardkeep(["status", "--json", "--client", own])).stdout), { siteRecord: { version: 3 } });
     t.match(await shardkeep(["site", "apply", at("policy.yaml"), "--client", own]), { code: 77, stderr: /NOT_PERMITTED: laptop is no administrator/ });
