@@ -1,11 +1,11 @@
 import type { Client } from "../agent/client/index.ts";
 import { recordTarget } from "../agent/protocol/request.ts";
-import { ruleFor } from "../agent/rules/policy.ts";
+import { requireAdmin, ruleFor } from "../agent/rules/policy.ts";
 import { checkContent } from "../agent/rules/record.ts";
 import { nextBody, type Edit } from "../agent/rules/record-edits.ts";
 import { operationFor } from "../agent/rules/record-step.ts";
 import { changesInWords } from "../agent/rules/record-words.ts";
-import { proposeReshard, type BoxView, type Wish } from "../agent/rules/reshard/propose.ts";
+import { outBy, proposeReshard, type BoxView, type Wish } from "../agent/rules/reshard/propose.ts";
 import { ShardkeepError } from "../agent/runtime/errors.ts";
 import { connected } from "./connected.ts";
 import { foretold } from "./dry-run.ts";
@@ -15,8 +15,7 @@ import { failedStep, noteStep, type Step } from "./steps.ts";
 /** The dry run of an administrator's command: its steps as they come, from what the coordinator tells; ends this process. */
 export async function foresee(options: { readonly client: string; readonly json: boolean }, others: object, steps: (one: Client) => AsyncIterable<Step> | Iterable<Step>): Promise<never> {
   const seen = await connected(options.client, async (one) => {
-    const { client } = one.config;
-    if (!one.record.body.clients.some(({ id, admin }) => id === client && admin)) throw new ShardkeepError("NOT_PERMITTED", `${client} is no administrator of this site`);
+    requireAdmin(one.record.body, one.config.client);
     const all: Step[] = [];
     for await (const step of steps(one)) {
       all.push(step);
@@ -61,7 +60,7 @@ export async function foreseeReshard(one: Client, box: string, joining?: { reado
   const held = keys.filter(({ holders }) => holders.includes(box));
   if (held.length === 0) return { step: "re-sharding", state: "ok" };
   const views: BoxView[] = boxes.map(({ box: id, zone, state }) => (
-    { box: id, zone, live: state === "ready", steady: state === "ready", out: id === box || state === "quarantined" ? "quarantined" : state === "lost" ? "lost" : null }));
+    { box: id, zone, live: state === "ready", steady: state === "ready", out: id === box ? "quarantined" : outBy(state) }));
   if (joining !== undefined && !boxes.some(({ box: id }) => id === joining.id)) views.push({ box: joining.id, zone: joining.zone, live: true, steady: true, out: null });
   const toProve: string[] = [];
   const wish = { ...plain, zonesLimited: one.record.body.noZoneHoldsThreshold === true };

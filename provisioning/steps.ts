@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isNamed } from "../agent/runtime/errors.ts";
+import { failureFields } from "../agent/runtime/steps.ts";
 import { note } from "./output.ts";
 
 /** One step of a command: what became of it, or would become. */
@@ -17,5 +18,5 @@ export function noteStep({ step, state, code, message, remedy, ...others }: Step
 /** What an error of ours makes of the step that it ended; others go on. */
 export function failedStep(step: string, error: unknown): Step {
   if (!isNamed(error)) throw error;
-  return { step, state: "failed", code: error.code, message: error.message, ...(error.remedy === undefined ? {} : { remedy: error.remedy }) };
+  return { step, state: "failed", ...failureFields(error) };
 }

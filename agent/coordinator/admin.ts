@@ -21,12 +21,6 @@ type EnrolPart = z.infer<typeof clientRequests["person-enrol"]["part"]>;
 
 const enrolMs = 90_000;
 
-/** Whether this client may change the site while its record is unsealed. */
-export function requireAdmin(parts: CoordinatorParts, client: string): void {
-  const known = parts.site.current.body.clients.find((one) => one.id === client);
-  if (known?.admin !== true) throw new Refusal("NOT_PERMITTED", `${client} is no administrator of this site`);
-}
-
 /** Nothing irreversible is begun for a change that the sealed record would refuse. */
 function requireUnsealed({ site }: CoordinatorParts): void {
   if (site.current.body.sealed) {

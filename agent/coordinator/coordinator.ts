@@ -2,7 +2,7 @@ import { clientRequests, type boxStatus } from "../protocol/messages.ts";
 import type { BoxAnswer } from "../protocol/joining.ts";
 import { topic } from "../protocol/topics.ts";
 import type { z } from "zod";
-import { approveBox, approveClient, enrolAt, enrolPerson, forgetAt, identifyBox, removeClient, removePerson, requireAdmin, retireBox, setRecovery } from "./admin.ts";
+import { approveBox, approveClient, enrolAt, enrolPerson, forgetAt, identifyBox, removeClient, removePerson, retireBox, setRecovery } from "./admin.ts";
 import { Fleet } from "./fleet.ts";
 import { InUse } from "./in-use.ts";
 import { Invitations } from "./invitations.ts";
@@ -14,6 +14,7 @@ import { Journal } from "./reshard/journal.ts";
 import { SiteRecovery } from "./recovery.ts";
 import { Resharder } from "./reshard/resharder.ts";
 import { isWell } from "../rules/liveness.ts";
+import { requireAdmin } from "../rules/policy.ts";
 import { Tampers } from "./tampers.ts";
 
 /** Births of boxes are answered with a heartbeat at once, but not more often than this. */
@@ -122,7 +123,7 @@ export class Coordinator {
   #serve(): void {
     const parts = this.#parts;
     const { site, nonces } = parts;
-    const admin = (from: string): void => { requireAdmin(parts, from); };
+    const admin = (from: string): void => { requireAdmin(site.current.body, from); };
     parts.exchange.serve(clientRequests, {
       hello: ({ nonce }) => Promise.resolve({ nonce, fresh: nonces.issue(), record: site.current }),
       use: ({ use }, call) => this.#operations.use(use, call.from, call.part),

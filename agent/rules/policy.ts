@@ -1,4 +1,5 @@
 import type { Operation, Rule, SiteRecordBody } from "../protocol/site-record.ts";
+import { Refusal } from "./refusal.ts";
 
 /** One finger that was matched at one box. */
 export interface Attestation {
@@ -30,6 +31,11 @@ type Requirement = Rule["require"][number];
 export function fits(record: SiteRecordBody, requirement: Requirement, person: string): boolean {
   if ("person" in requirement) return requirement.person === person;
   return record.people.some((known) => known.id === person && known.roles.includes(requirement.role));
+}
+
+/** Whether this client may ask for a change of the site. Throws NOT_PERMITTED. */
+export function requireAdmin(record: SiteRecordBody, client: string): void {
+  if (!record.clients.some(({ id, admin }) => id === client && admin)) throw new Refusal("NOT_PERMITTED", `${client} is no administrator of this site`);
 }
 
 /** One slot a person that the rule wants. */

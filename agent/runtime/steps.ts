@@ -23,9 +23,14 @@ export async function inStep<T>(say: Say, step: string, work: () => T | Promise<
     return await work();
   } catch (thrown) {
     const error = onDisk(thrown);
-    if (isNamed(error)) say(step, "failed", { code: error.code, message: error.message, ...(error.remedy === undefined ? {} : { remedy: error.remedy }) });
+    if (isNamed(error)) say(step, "failed", failureFields(error));
     throw error;
   }
+}
+
+/** What a failed step says of the error that ended it. */
+export function failureFields({ code, message, remedy }: ShardkeepError): { readonly code: string; readonly message: string; readonly remedy?: string } {
+  return { code, message, ...(remedy === undefined ? {} : { remedy }) };
 }
 
 const asOwner = "run it as the user that the agent runs as (sudo -u shardkeep); is the disk mounted read-only?";

@@ -6,7 +6,7 @@ import { findMosquitto, root } from "#paths";
 import { mosquittoAcl, mosquittoConfig, type MosquittoOptions } from "../../agent/mqtt/mosquitto.ts";
 import { certificates } from "./support/certificates.ts";
 import { raw } from "./support/raw.ts";
-import { freePort, listens } from "./support/wait.ts";
+import { freePort, until } from "./support/wait.ts";
 
 const standard: MosquittoOptions = {
   host: "0.0.0.0", boxPort: 8883, clientPort: 8884, coordinator: "coordinator",
@@ -61,7 +61,8 @@ void t.test("as a fragment under Debian's own mosquitto.conf", { skip }, async (
   child.stderr.on("data", (chunk: Buffer) => { log += chunk.toString(); });
   const ended = new Promise<void>((resolve) => { child.once("exit", () => { resolve(); }); });
   c.teardown(async () => { child.kill("SIGTERM"); await ended; });
-  await Promise.race([listens(boxPort), ended.then(() => { throw new Error(log); })]);
+  // A knock without TLS may be noted as an error of OpenSSL: it says itself when it listens.
+  await Promise.race([until(() => /mosquitto version \S+ running/.test(log), "mosquitto runs"), ended.then(() => { throw new Error(log); })]);
   const box = await raw(`mqtts://127.0.0.1:${boxPort}`, site.of("box-1"), "box-1");
 
   // A retired box has its certificate for ever, and may be connected: from the reload on it is neither heard nor told anything.
@@ -81,8 +82,7 @@ void t.test("as a fragment under Debian's own mosquitto.conf", { skip }, async (
   await new Promise((resolve) => { setTimeout(resolve, 500); });
   c.strictSame(await echo("after"), []);
   await Promise.all([box.client.endAsync(), coordinator.client.endAsync()]);
-  // Whoever only looks whether it listens says nothing of TLS, and that is noted as an error of OpenSSL.
-  c.notMatch(log, /(?<!OpenSSL )Error/);
+  c.notMatch(log, /Error/);
   const warnings = new Set(log.match(/Warning: .*/g));
   warnings.delete("Warning: Mosquitto should not be run as root/administrator.");
   const expected = ["coordinator/+", "site/+"].map((shared) => `Warning: ACL pattern 'shardkeep/v1/${shared}' does not contain '%c' or '%u'.`);

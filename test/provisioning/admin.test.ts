@@ -65,8 +65,8 @@ void t.test("administering a site from the command line", { skip: withoutSoftHsm
   });
 
   await t.test("a second client", async (t) => {
-    const added = await ask("client", "add", "laptop", "--person", "alice", "--out", at("laptop"), "--json");
-    t.match({ code: added.code, ...JSON.parse(added.stdout) as object }, { code: 0, client: "laptop", file: at("laptop", "client.yaml"), steps: [{ step: "record", state: "changed" }, { step: "client.yaml", state: "changed" }] });
+    const added = await ask("client", "add", "laptop", "--person", "alice", "--out", at("laptop"));
+    t.match(added, { code: 0, stdout: /laptop is ready/ });
     const own = at("laptop", "client.yaml");
     t.match(JSON.parse((await shardkeep(["status", "--json", "--client", own])).stdout), { siteRecord: { version: 3 } });
     t.match(await shardkeep(["site", "apply", at("policy.yaml"), "--client", own]), { code: 77, stderr: /NOT_PERMITTED: laptop is no administrator/ });
@@ -100,6 +100,13 @@ void t.test("administering a site from the command line", { skip: withoutSoftHsm
     t.match(await accept("--authority", fingerprint), { code: 77, stderr: /AUTHORITY_WRONG[^]*site show/ });
     t.match(await accept("--authority", authority), { code: 0, stdout: /as you named it\nservice is ready/ });
     t.match(await shardkeep(["status", "--client", join(folder, "client.yaml")]), { code: 0 });
+  });
+
+  await t.test("what became of each step, for programs", async (t) => {
+    const added = await ask("client", "add", "desk", "--out", at("desk"), "--json");
+    t.match({ code: added.code, ...JSON.parse(added.stdout) as object }, { code: 0, client: "desk", file: at("desk", "client.yaml"), steps: [{ step: "record", state: "changed" }, { step: "client.yaml", state: "changed" }] });
+    const removed = await ask("client", "remove", "desk", "--json");
+    t.match({ ...JSON.parse(removed.stdout) as object, exit: removed.code }, { exit: 0, client: "desk", changes: [/^- client desk/, "+ retired name desk"], steps: [{ step: "record", state: "changed" }] });
   });
 
   await t.test("nobody there", async (t) => {

@@ -6,7 +6,7 @@ import { batchesOf, type Batch, type Planned, type Proposed } from "../../rules/
 import { changes } from "../../rules/reshard/plan.ts";
 import { stepDrive } from "../../rules/reshard/drive.ts";
 import { isUnproven } from "../../rules/reshard/proof.ts";
-import { proposeReshard, type BoxView, type Hold, type Proposal } from "../../rules/reshard/propose.ts";
+import { outBy, proposeReshard, type BoxView, type Hold, type Proposal } from "../../rules/reshard/propose.ts";
 import type { Fleet } from "../fleet.ts";
 import type { InUse } from "../in-use.ts";
 import type { KeyShelf } from "../key-shelf.ts";
@@ -171,8 +171,7 @@ export class Resharder {
 
   #views(): BoxView[] {
     return this.#parts.site.current.body.boxes.map(({ id: box, zone }) => {
-      const state = this.#fleet.liveness(box);
-      return { box, zone, live: this.#fleet.isLive(box), steady: this.#fleet.isSteady(box), out: state === "lost" || state === "quarantined" ? state : null };
+      return { box, zone, live: this.#fleet.isLive(box), steady: this.#fleet.isSteady(box), out: outBy(this.#fleet.liveness(box)) };
     });
   }
 

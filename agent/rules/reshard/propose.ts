@@ -1,3 +1,4 @@
+import type { Liveness } from "../../protocol/heartbeat.ts";
 import type { KeyRecord } from "../../protocol/key-record.ts";
 import type { Member, ReshardReason } from "../../protocol/reshard.ts";
 import { fullZone } from "../zones.ts";
@@ -13,6 +14,11 @@ export interface BoxView {
   readonly steady: boolean;
   /** Lost, in quarantine or no box of the site any more: a holder that is out is cut out. */
   readonly out: "lost" | "quarantined" | null;
+}
+
+/** Whether a box in this state is cut out of the keys that it holds. */
+export function outBy(state: Liveness): BoxView["out"] {
+  return state === "lost" || state === "quarantined" ? state : null;
 }
 
 export interface Wish {
