@@ -72,11 +72,18 @@ function isMixed(text: string): boolean {
   return text.length >= least.mixed && text.replace(/[^A-Z]/g, "").length >= quarter && text.replace(/[^a-z]/g, "").length >= quarter;
 }
 
-/** Text that was read as UTF-8. Lines stay lines; one with bytes that are no text goes whole. */
+const rawLine = (line: string | undefined): boolean => line !== undefined && noText.test(line.replace(/\r$/, ""));
+
+/** Raw bytes may have a line's end among them: the line before and the one after may be of them too, and are not told apart. */
+function isSuspect(line: string, at: number, lines: readonly string[]): boolean {
+  return [lines[at - 1], line, lines[at + 1]].some(rawLine) || (line.match(escapes)?.length ?? 0) > mostEscapes;
+}
+
+/** Text that was read as UTF-8. Lines stay lines; one with bytes that are no text goes whole, and so do its neighbours. */
 export function redacted(text: string, { publics, key }: Pick<Redaction, "publics" | "key">): string {
   const mark = (blob: string): string => (publics.has(blob) ? blob : markOf(blob, key));
   const lines = text.replace(pem, "[private key]").split("\n")
-    .map((line) => (noText.test(line.replace(/\r$/, "")) || (line.match(escapes)?.length ?? 0) > mostEscapes ? "[a line with bytes that are no text]" : line));
+    .map((line, at, all) => (isSuspect(line, at, all) ? "[a line with bytes that are no text]" : line));
   const spread = numbers.reduce((now, form) => now.replace(form, (found) => `[redacted bytes]${/\s$/.exec(found)?.[0] ?? ""}`), lines.join("\n").replace(named, "$1$2[redacted]").replace(inUrl, "$1[redacted]@"));
   return spread.replace(run, (found) => (publics.has(found) ? found : isBlob(found) ? mark(found) : found.replace(hexRun, mark)));
 }

@@ -10,8 +10,7 @@ const secretOf = (bytes: Uint8Array, what = "secret"): Secret => ({ what, bytes:
 
 /** How a program in haste writes bytes into a log. */
 const writings: [string, (bytes: Buffer) => Buffer | string][] = [
-  // A line's end among them would make two lines, and of the second nothing says that it is no text.
-  ["raw", (bytes) => Buffer.from(bytes.map((byte) => (byte === 10 ? 0 : byte)))], ["hex", (bytes) => bytes.toString("hex")], ["HEX", (bytes) => bytes.toString("hex").toUpperCase()],
+  ["raw", (bytes) => bytes], ["hex", (bytes) => bytes.toString("hex")], ["HEX", (bytes) => bytes.toString("hex").toUpperCase()],
   ["base64", (bytes) => bytes.toString("base64")], ["base64url", (bytes) => bytes.toString("base64url")],
   ["colons", (bytes) => bytes.toString("hex").replace(/..(?=.)/g, "$&:")], ["a Buffer", (bytes) => inspect(bytes)], ["an array", (bytes) => inspect(new Uint8Array(bytes))],
   ["JSON of numbers", (bytes) => JSON.stringify([...bytes])], ["JSON of an array", (bytes) => JSON.stringify(new Uint8Array(bytes))], ["JSON of a Buffer", (bytes) => JSON.stringify(bytes)],
@@ -37,6 +36,13 @@ void t.test("bytes that nobody knows, in every writing", (t) => {
     const text = clean(log, redaction);
     t.same(traces(text, secret), [], `${how}: ${text}`);
   }), { numRuns: 400 });
+  t.end();
+});
+
+void t.test("raw bytes with a line's end among them, and text behind it", (t) => {
+  const bytes = Buffer.concat([Buffer.from([1, 200, 7, 10]), Buffer.from("zvsq-fwabc")]);
+  t.notMatch(clean(Buffer.concat([Buffer.from("before\nx="), bytes, Buffer.from("\nlast")]), redaction), "zvsq");
+  t.match(clean(Buffer.from("one\ntwo\n\u0001\nthree\nfour"), redaction), /^one\n\[[^\n]*\n\[[^\n]*\n\[[^\n]*\nfour$/, "its neighbours, and no more");
   t.end();
 });
 
