@@ -6,7 +6,7 @@ import { findMosquitto, root } from "#paths";
 import { mosquittoAcl, mosquittoConfig, type MosquittoOptions } from "../../agent/mqtt/mosquitto.ts";
 import { certificates } from "./support/certificates.ts";
 import { raw } from "./support/raw.ts";
-import { freePort, until } from "./support/wait.ts";
+import { twoFreePorts, until } from "./support/wait.ts";
 
 const standard: MosquittoOptions = {
   host: "0.0.0.0", boxPort: 8883, clientPort: 8884, coordinator: "coordinator",
@@ -47,7 +47,7 @@ void t.test("as a fragment under Debian's own mosquitto.conf", { skip }, async (
     return join(folder, name);
   };
   const site = await certificates(["box-1", "coordinator"]);
-  const [boxPort, clientPort] = [await freePort(), await freePort()];
+  const [boxPort, clientPort] = await twoFreePorts();
   const options: MosquittoOptions = {
     ...standard, host: "127.0.0.1", boxPort, clientPort,
     ca: at("ca.pem", site.broker.ca), cert: at("broker.pem", site.broker.cert), key: at("broker.key.pem", site.broker.key), acl: at("acl", mosquittoAcl(standard)),

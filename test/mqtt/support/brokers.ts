@@ -8,7 +8,7 @@ import { mosquittoAcl, mosquittoConfig } from "../../../agent/mqtt/mosquitto.ts"
 import type { Kind } from "../../../agent/mqtt/rights.ts";
 import { silentLog } from "../../../agent/runtime/log.ts";
 import type { Certificates } from "./certificates.ts";
-import { freePort, listens } from "./wait.ts";
+import { freePort, listens, twoFreePorts } from "./wait.ts";
 
 /** A broker that the contract runs against; it can be stopped and started again at the same address. */
 export interface BrokerUnderTest {
@@ -36,7 +36,7 @@ export async function embedded(certificates: Certificates): Promise<BrokerUnderT
 export async function mosquitto(certificates: Pick<Certificates, "broker">): Promise<BrokerUnderTest | null> {
   const program = findMosquitto();
   if (program === null) return null;
-  const [boxPort, clientPort] = [await freePort(), await freePort()];
+  const [boxPort, clientPort] = await twoFreePorts();
   let folder: string | undefined;
   let ended: Promise<void> = Promise.resolve();
   let kill = (): void => undefined;

@@ -1,4 +1,5 @@
-import { connect, createServer } from "node:net";
+import { once } from "node:events";
+import { connect, createServer, type AddressInfo } from "node:net";
 
 /** Resolves once `done` holds; rejects after `mostMs` naming `what`. */
 export async function until(done: () => boolean, what: string, mostMs = 10_000): Promise<void> {
@@ -19,6 +20,17 @@ export function freePort(): Promise<number> {
       server.close(() => { resolve(typeof address === "object" && address !== null ? address.port : 0); });
     });
   });
+}
+
+/** Two of them: asked for one after the other they may be the same. */
+export async function twoFreePorts(): Promise<readonly [number, number]> {
+  const first = createServer().listen(0, "127.0.0.1");
+  await once(first, "listening");
+  const { port } = first.address() as AddressInfo;
+  const second = await freePort();
+  first.close();
+  await once(first, "close");
+  return [port, second];
 }
 
 /** Resolves once something accepts connections on a loopback port. */
