@@ -79,8 +79,8 @@ export class RecordKeeper {
   }
 
   /**
-   * Walks the chain version by version; versions it already has are skipped, a second of one version alarms. One under the
-   * recovery key waits, and with it all that follow.
+   * Walks the chain version by version; versions it already has are skipped, a second of one version alarms: two offers may
+   * overlap. A chain with nothing newer is refused. One under the recovery key waits, and with it all that follow.
    */
   follow(chain: readonly SiteRecord[]): Promise<SiteRecordRef> {
     // One chain at a time: two that were both checked against one version would give it two successors.
@@ -88,7 +88,10 @@ export class RecordKeeper {
   }
 
   async #follow(chain: readonly SiteRecord[]): Promise<SiteRecordRef> {
+    const { version } = this.#current.body;
+    const isNews = chain.some(({ body }) => body.version > version);
     for (const next of chain) {
+      if (isNews && next.body.version < version) continue;
       if (next.body.version === this.#current.body.version && statementHash(next) === statementHash(this.#current)) continue;
       try {
         judgeStep(this.#current, next, (box, version) => this.isQuarantined(box) && (this.#quarantines.get(box)?.since ?? 0) <= version);

@@ -37,6 +37,25 @@ void t.test("a box's site record moves by verified versions, and what it took su
   t.strictSame([again.ref, again.isQuarantined("box-3"), again.judge("box-1", () => true, "boot").isQuarantined("box-3")], [refOf(third), true, true]);
 });
 
+void t.test("two offers overlap: what a box has is skipped, however old; a chain of nothing newer is refused", async (t) => {
+  const first = await signRecord({ sealed: false });
+  const second = await signRecord({ sealed: false, version: 6, previous: statementHash(first) });
+  const third = await signRecord({ sealed: false, version: 7, previous: statementHash(second) });
+  const fourth = await signRecord({ version: 8, previous: statementHash(third) });
+  const store = openMemoryStore(memoryDisk());
+  await store.commit([putJson("site-record", first)]);
+  const keeper = new RecordKeeper(store, silentLog);
+  const took: number[] = [];
+  keeper.onChange((_, after) => { took.push(after.body.version); });
+  const offers = [[second], [second, third], [second, third, fourth]].map((chain) => keeper.follow(chain));
+  t.strictSame(await Promise.all(offers), [second, third, fourth].map(refOf));
+  t.strictSame(took, [6, 7, 8], "each once");
+  await t.rejects(keeper.follow([second, third]), { code: "RECORD_OLD" });
+  const forked = await signRecord({ version: 9, previous: statementHash(third) });
+  await t.rejects(keeper.follow([second, forked]), { code: "RECORD_GAP" }, "what follows must still follow what it has");
+  t.strictSame(keeper.ref, refOf(fourth));
+});
+
 void t.test("what was found out of a box later says nothing of an approval from before", async (t) => {
   const changing = rule.parse({ key: "site", operations: ["record"], require: [{ person: "bob" }] });
   const first = await signRecord({ rules: [changing] });
